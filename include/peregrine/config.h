@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - what a server is told before it starts. In every structure here zero means "the default",
+ * so `{ .port = 8080, .handler.on_request = hello }` is a complete configuration.
+ */
+#ifndef PEREGRINE_CONFIG_H
+#define PEREGRINE_CONFIG_H
+
+#include <peregrine/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How the server talks to the kernel. */
+typedef enum per_backend {
+	PER_BACKEND_AUTO = 0, /* the first of io_uring, kqueue, epoll that works here; the reason is logged */
+	PER_BACKEND_IO_URING = 1,
+	PER_BACKEND_EPOLL = 2,
+	PER_BACKEND_KQUEUE = 3,
+} per_backend;
+
+/** Log levels, most important first. */
+typedef enum per_log_level {
+	PER_LOG_ERROR = 0,
+	PER_LOG_WARN = 1,
+	PER_LOG_INFO = 2,
+	PER_LOG_DEBUG = 3,
+} per_log_level;
+
+/**
+ * Receives one log line.
+ *
+ * level    how important it is
+ * line     the text, terminated by NUL, without a newline; valid until the callback returns
+ * user     per_config.log_user
+ * threads  called from any thread, several at once; it must not call back into the server
+ */
+typedef void (*per_log_fn)(per_log_level level, const char *line, void *user);
+
+/** Bits of per_listen.flags. */
+enum {
+	PER_LISTEN_PROXY = 1 << 0,  /* connections from trusted peers begin with a PROXY protocol header */
+	PER_LISTEN_V6ONLY = 1 << 1, /* an IPv6 wildcard does not accept IPv4 */
+};
+
+/** One place to listen. */
+typedef struct per_listen {
+	/*
+	 * "127.0.0.1:8080", "[::1]:8080", "*:8080" or ":8080" (IPv6 and IPv4), "localhost:8080" (resolved once),
+	 * "unix:/run/peregrine.sock", "unix:@abstract" (Linux), "fd:3" (an inherited listening socket).
+	 * Port 0 takes a free port; per_server_port() tells which. Copied.
+	 */
+	const char *address;
+	unsigned flags;     /* PER_LISTEN_* */
+	int backlog;        /* connections waiting to be accepted; default 4096 */
+	unsigned unix_mode; /* permission bits of a unix socket's file; default 0666 */
+	void *reserved[6];  /* must be NULL */
+} per_listen;
+
+/**
+ * What the application does with requests. Only on_request is required. Hooks are called on worker threads:
+ * several requests at once on several threads, one at a time on each. A hook must not block.
+ *
+ * A hook that returns a negative number makes the server answer 500 if nothing was answered yet, or cut
+ * the connection if a response had begun.
+ */
+typedef struct per_handler {
+	/*
+	 * The request is complete: its body is in per_req_body(), or was delivered by on_body. Answer with
+	 * per_reply() and its kin, begin a streamed answer with per_begin(), or take a reference with
+	 * per_defer() to answer later. Returning 0 without having done any of these is answered with 500.
+	 */
+	int (*on_request)(per_req *req, void *user);
+
+	/*
+	 * The head has arrived and the body has not been read yet. May answer at once (a refusal: on_request is
+	 * not called then), change the limit with per_req_set_body_max(), or choose delivery in pieces with
+	 * per_req_stream_body(). "100 Continue" leaves only after this hook agreed by not answering.
+	 */
+	int (*on_head)(per_req *req, void *user);
+
+	/* A piece of a streamed body; data is valid until the hook returns. len is at least 1. */
+	int (*on_body)(per_req *req, const void *data, size_t len, void *user);
+
+	/* A streamed answer that met PER_EAGAIN, or filled the queue, can go on. */
+	void (*on_writable)(per_req *req, void *user);
+
+	/*
+	 * The exchange is over; req is not valid after this returns. Called exactly once for each request that any
+	 * other hook has seen. error is 0 when the whole answer was handed to the connection, else PER_EGONE
+	 * (the peer has left), PER_ETIMEDOUT, PER_EPROTO (a broken body), PER_ENOMEM, PER_ETOOBIG.
+	 */
+	void (*on_done)(per_req *req, int error, void *user);
+
+	/*
+	 * Run on each worker's own thread before its first request and after its last. *state is the worker's own
+	 * pointer, read with per_req_worker_state(). A negative return keeps the server from starting.
+	 */
+	int (*worker_init)(unsigned worker, void **state, void *user);
+	void (*worker_exit)(unsigned worker, void *state, void *user);
+
+	void *user; /* passed to every hook */
+	void (*reserved[8])(void);
+} per_handler;
+
+/** The configuration of a server. Everything is copied by per_server_new(). */
+typedef struct per_config {
+	/* --- where to listen ------------------------------------------------------------------------- */
+	const char *host;         /* with port: the address to listen on; default: every address */
+	uint16_t port;            /* used when there are no listeners below; default 3000 */
+	const per_listen *listen; /* listeners */
+	size_t listen_count;
+	const char *proxy_trusted; /* "10.0.0.0/8, ::1, unix": peers whose PROXY header is believed; default none */
+
+	/* --- what to do ------------------------------------------------------------------------------ */
+	per_handler handler;
+	per_log_fn log; /* default: errors and warnings to stderr */
+	void *log_user;
+	per_log_level log_level; /* what reaches `log`; 0 (errors) is raised to PER_LOG_WARN unless log_errors_only */
+	bool log_errors_only;
+	bool handle_signals; /* per_server_run() stops at SIGINT and SIGTERM; never done unless asked for */
+
+	/* --- engine ---------------------------------------------------------------------------------- */
+	per_backend backend;
+	unsigned workers;        /* event loops, one thread each; default: CPUs this process may use (affinity, cgroup) */
+	bool pin;                /* pin worker n to the n-th CPU this process may use */
+	unsigned accept_threads; /* > 0: that many acceptors hand each connection to the least loaded worker */
+	size_t stack_bytes;      /* stack of a worker thread; default: the system's */
+	unsigned connections_max; /* open at once, over all workers; default 65,536 */
+	size_t memory_bytes;      /* most memory for buffers, over all workers; default 512 MiB; see per_server_memory() */
+	unsigned recv_buf_bytes;  /* one receive buffer; default 16 KiB; 1 KiB to 1 MiB */
+	unsigned recv_buf_count;  /* receive buffers of one worker (io_uring); default 512, a power of two, 8 to 16,384 */
+
+	/* --- limits ---------------------------------------------------------------------------------- */
+	unsigned head_bytes_max;   /* request line and fields together, else 431; default 16 KiB; at most 65,535 */
+	unsigned head_fields_max;  /* fields of a head or of trailers, else 431; default 100 */
+	unsigned target_bytes_max; /* request target, else 414; default 8 KiB */
+	uint64_t body_bytes_max;   /* a buffered body, else 413; default 1 MiB; per_req_set_body_max() overrides */
+	unsigned requests_per_connection_max; /* then the connection is closed politely; default: no limit */
+	size_t write_queue_bytes;             /* per connection, where PER_EAGAIN begins; default 256 KiB */
+
+	/* --- timeouts, in milliseconds ----------------------------------------------------------------- */
+	unsigned head_timeout_ms;    /* from the first byte of a head (or the accept) to its end, else 408; default 15,000 */
+	unsigned idle_timeout_ms;    /* between requests of a connection; default 60,000 */
+	unsigned rate_window_ms;     /* how long a body or a response may fall short of its rate; default 10,000 */
+	unsigned body_rate_min;      /* bytes/s a request body has to arrive at, else 408; default 240 */
+	unsigned write_rate_min;     /* bytes/s a client has to take a response at, else it is cut; default 240 */
+	unsigned linger_timeout_ms;  /* after an error answer: how long to wait for the peer's close; default 2,000 */
+	unsigned stop_timeout_ms;    /* per_server_stop(): requests in flight get this long; default 10,000 */
+
+	/* --- looks ----------------------------------------------------------------------------------- */
+	const char *server_name; /* value of a Server field in every response; default: no such field */
+} per_config;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

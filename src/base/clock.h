@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clock.h - time. Only the backends call per__clock_now(); everything else uses the time of the loop's turn, so that the
+ * simulator can own it.
+ */
+#ifndef PER_BASE_CLOCK_H
+#define PER_BASE_CLOCK_H
+
+#include "base/base.h"
+
+/** Monotonic nanoseconds, as cheap as the system has it (resolution of some milliseconds is enough). */
+int64_t per__clock_now_ns(void);
+
+/** Seconds since 1970, UTC. */
+int64_t per__clock_wall_s(void);
+
+#define PER__DATE_LEN 29u
+
+/** Writes an IMF-fixdate, "Sun, 06 Nov 1994 08:49:37 GMT": exactly PER__DATE_LEN bytes, no NUL (RFC 9110 section 5.6.7). */
+void per__date_format(char *dst, int64_t wall_s);
+
+/**
+ * Parses an HTTP-date in its three forms (RFC 9110 section 5.6.7): IMF-fixdate, RFC 850, asctime.
+ *
+ * now_s    the present, to place the two-digit years of RFC 850
+ * returns  true and seconds since 1970, or false
+ */
+bool per__date_parse(const char *src, size_t len, int64_t now_s, int64_t *out);
+
+#endif
