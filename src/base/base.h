@@ -15,7 +15,7 @@
 #define PER_NORETURN __attribute__((noreturn))
 #define PER_COLD __attribute__((cold, noinline))
 #define PER_INLINE static inline __attribute__((always_inline))
-#define PER_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define PER_PRINTF(string, first) __attribute__((format(printf, string, first)))
 #define PER_CACHE_LINE 64u
 
 /** The structure that contains member at ptr. */

@@ -23,6 +23,9 @@ void per__mem_release(void *ptr, size_t bytes);
 /** Tells the kernel that the pages wholly inside [ptr, ptr + bytes) are not needed now; they read as zero or as before. */
 void per__mem_unused(void *ptr, size_t bytes);
 
+/** Calls of alloc, strdup and reserve in this process so far; any thread. A test sees that serving makes none. */
+uint64_t per__mem_alloc_count(void);
+
 /*
  * Marks memory as not to be touched (lent out, or free) and as usable again. Only AddressSanitizer builds act on it.
  */
