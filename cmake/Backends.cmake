@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+#
+# Which backends are compiled: turns PER_BACKENDS into definitions, and says which source files belong to a backend.
+set(PER_BACKENDS_KNOWN io_uring epoll kqueue)
+
+if(NOT PER_BACKENDS)
+	message(FATAL_ERROR "PER_BACKENDS is empty; it takes one or more of: ${PER_BACKENDS_KNOWN}")
+endif()
+foreach(backend IN LISTS PER_BACKENDS)
+	if(NOT backend IN_LIST PER_BACKENDS_KNOWN)
+		message(FATAL_ERROR "PER_BACKENDS: unknown backend '${backend}'; known are: ${PER_BACKENDS_KNOWN}")
+	endif()
+endforeach()
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+	if("kqueue" IN_LIST PER_BACKENDS)
+		message(FATAL_ERROR "PER_BACKENDS: Linux has no kqueue (only the tests use it, through a shim)")
+	endif()
+elseif(NOT PER_BACKENDS STREQUAL "kqueue")
+	message(FATAL_ERROR "PER_BACKENDS: io_uring and epoll exist on Linux only; use kqueue here")
+endif()
+
+find_package(Threads REQUIRED)
+if("io_uring" IN_LIST PER_BACKENDS)
+	find_package(PkgConfig REQUIRED)
+	pkg_check_modules(LIBURING IMPORTED_TARGET liburing>=2.3)
+	if(NOT LIBURING_FOUND)
+		message(FATAL_ERROR "liburing 2.3 or newer was not found. Install it (Debian: liburing-dev, or 'make setup'), "
+			"or build without io_uring: -DPER_BACKENDS=epoll")
+	endif()
+endif()
+
+# per_backend_definitions(OUT backend...): PER_HAVE_<NAME> each, and PER_ONLY_BACKEND=<name> when there is just one, which
+# lets the code call it directly.
+function(per_backend_definitions out)
+	set(definitions)
+	foreach(backend IN LISTS ARGN)
+		string(TOUPPER "${backend}" upper)
+		list(APPEND definitions PER_HAVE_${upper})
+	endforeach()
+	list(LENGTH ARGN count)
+	if(count EQUAL 1)
+		list(APPEND definitions PER_ONLY_BACKEND=${ARGN})
+	endif()
+	set(${out} "${definitions}" PARENT_SCOPE)
+endfunction()
+
+# per_backend_sources(OUT backend...): all of src/, without the files of backends that are not named.
+function(per_backend_sources out)
+	file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*.c")
+	if(NOT "io_uring" IN_LIST ARGN)
+		list(FILTER sources EXCLUDE REGEX "/src/backend/[^/]*uring[^/]*\\.c$")
+	endif()
+	if(NOT "epoll" IN_LIST ARGN)
+		list(FILTER sources EXCLUDE REGEX "/src/backend/epoll[^/]*\\.c$")
+	endif()
+	if(NOT "kqueue" IN_LIST ARGN)
+		list(FILTER sources EXCLUDE REGEX "/src/backend/kqueue[^/]*\\.c$")
+	endif()
+	if(NOT "epoll" IN_LIST ARGN AND NOT "kqueue" IN_LIST ARGN)
+		list(FILTER sources EXCLUDE REGEX "/src/backend/readiness[^/]*\\.c$")
+	endif()
+	set(${out} "${sources}" PARENT_SCOPE)
+endfunction()

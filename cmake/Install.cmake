@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+#
+# What 'cmake --install' puts where: libraries, headers, the pkg-config file and the CMake package. Both packages find their
+# files relative to themselves, so that an installed tree can be moved. tests/install/ proves it.
+include(CMakePackageConfigHelpers)
+
+if(NOT PER_IS_TOP_LEVEL)
+	return()
+endif()
+
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/Peregrine")
+install(TARGETS ${library_targets} EXPORT PeregrineTargets
+	ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+	LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(DIRECTORY include/peregrine DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+install(EXPORT PeregrineTargets NAMESPACE Peregrine:: DESTINATION "${package_dir}")
+
+configure_package_config_file(cmake/PeregrineConfig.cmake.in "${PROJECT_BINARY_DIR}/PeregrineConfig.cmake"
+	INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/PeregrineConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/PeregrineConfig.cmake" "${PROJECT_BINARY_DIR}/PeregrineConfigVersion.cmake"
+	DESTINATION "${package_dir}")
+
+# The way from the .pc file's folder back to the prefix.
+set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
+set(pc_libdir "${CMAKE_INSTALL_FULL_LIBDIR}")
+set(pc_includedir "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" AND NOT IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+	file(RELATIVE_PATH up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+	string(REGEX REPLACE "/$" "" up "${up}")
+	set(pc_prefix "\${pcfiledir}/${up}")
+	set(pc_libdir "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+	set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+set(pc_requires_private)
+if("io_uring" IN_LIST PER_BACKENDS)
+	set(pc_requires_private "liburing >= 2.3")
+endif()
+configure_file(cmake/peregrine.pc.in "${PROJECT_BINARY_DIR}/peregrine.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/peregrine.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+file(GLOB manual_pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/docs/man/*.[1-8]")
+foreach(page IN LISTS manual_pages)
+	string(REGEX REPLACE ".*\\." "" section "${page}")
+	install(FILES "${page}" DESTINATION "${CMAKE_INSTALL_MANDIR}/man${section}")
+endforeach()
