@@ -62,9 +62,13 @@ struct per__sock {
 			uint16_t head, tail; /* io_uring: buffers held while paused, id + 1 */
 			int32_t error;
 		} held;
+		struct {
+			uint32_t index; /* epoll, kqueue: place in the table of open sockets */
+			int32_t error;  /* why it broke, for on_closed */
+		} ready;
 		void *ptr; /* simulator: its peer */
 	} be;
-};
+} __attribute__((aligned(PER_CACHE_LINE)));
 
 _Static_assert(sizeof(struct per__sock) == PER_CACHE_LINE, "a socket is one cache line");
 
@@ -74,6 +78,7 @@ struct per__listener {
 	uint16_t index;          /* which listener of the server */
 	uint8_t flags;           /* backend's own bits; zero at first */
 	bool is_unix;
+	bool is_proxy;           /* core's: connections may begin with a PROXY header */
 	struct per__listener *next; /* backend's private list */
 	void *be_data;           /* backend's own */
 	uint32_t inflight;       /* backend's own */

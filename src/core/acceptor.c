@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * acceptor.c - a loop that only accepts: each new connection goes to the worker with the fewest open ones. Evener than taking
+ * turns, since connections live for different times. Called by conn.c. Never reads from a connection.
+ */
+#include "core/acceptor.h"
+
+#include "core/worker.h"
+#include <unistd.h>
+
+static void wake_worker(void *arg)
+{
+	struct per__worker *worker = arg;
+
+	worker->loop.be->wake(&worker->loop);
+}
+
+/* Gives a new connection to the worker with the fewest open ones. */
+void per__acceptor_hand_over(struct per__worker *worker, struct per__listener *listener, int fd)
+{
+	struct per__worker *best = NULL;
+	uint64_t best_load = UINT64_MAX;
+	struct per__mail mail = { .fn = NULL, .fd = fd, .listener = (uint8_t)listener->index };
+
+	for (unsigned i = 0; i < worker->target_cnt; i++) {
+		struct per__worker *target = worker->targets[i];
+		uint64_t load = per__counter_read(&target->counters.connections_now) +
+		                __atomic_load_n(&target->handed_over, __ATOMIC_RELAXED);
+
+		if (load < best_load) {
+			best_load = load;
+			best = target;
+		}
+	}
+	if (best != NULL) {
+		__atomic_add_fetch(&best->handed_over, 1, __ATOMIC_RELAXED);
+		if (per__mailbox_put(&best->mailbox, &mail, wake_worker, best) == 0)
+			return;
+		__atomic_sub_fetch(&best->handed_over, 1, __ATOMIC_RELAXED);
+	}
+	per__count(&worker->loop.counters.accept_refused, 1);
+	close(fd);
+}
+

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * acceptor.h - handing accepted connections from a dedicated acceptor to the least loaded worker.
+ */
+#ifndef PER_CORE_ACCEPTOR_H
+#define PER_CORE_ACCEPTOR_H
+
+#include "backend/backend.h"
+
+struct per__worker;
+
+/** Gives fd to one of acceptor->targets, or closes it when none takes it. */
+void per__acceptor_hand_over(struct per__worker *acceptor, struct per__listener *listener, int fd);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf.h - the configuration of a server after defaults, checks and copies: what the core and the protocols read.
+ * Filled once by config.c; never changes while the server runs.
+ */
+#ifndef PER_CORE_CONF_H
+#define PER_CORE_CONF_H
+
+#include "base/addr.h"
+#include "base/log.h"
+#include <peregrine/config.h>
+
+struct per__conf {
+	per_handler handler;
+	struct per__log log;
+	bool handle_signals;
+
+	int backend;
+	unsigned workers;
+	bool pin;
+	unsigned accept_threads;
+	size_t stack_bytes;
+	uint32_t connections_max; /* of one worker */
+	size_t memory_bytes;      /* of one worker */
+	uint32_t recv_buf_bytes, recv_buf_count;
+
+	uint32_t head_bytes_max, head_fields_max, target_bytes_max;
+	uint64_t body_bytes_max;
+	uint32_t requests_per_connection_max; /* 0: no limit */
+	size_t write_queue_bytes;
+
+	int64_t head_timeout_ns, idle_timeout_ns, rate_window_ns, linger_timeout_ns, stop_timeout_ns;
+	uint64_t body_window_bytes_min;  /* bytes that have to arrive in one rate window */
+	uint64_t write_window_bytes_min; /* bytes that have to leave in one rate window */
+
+	struct per__nets proxy_trusted;
+	char server_field[160]; /* "Server: name\r\n", or empty */
+	size_t server_field_len;
+};
+
+/**
+ * Applies defaults, checks and copies.
+ *
+ * config   as the application gave it; not kept
+ * returns  0, or PER_EINVAL with the reason in the log
+ */
+int per__conf_init(struct per__conf *conf, const per_config *config);
+
+#endif

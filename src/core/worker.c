@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c - one loop: its memory, its turn, its end.
+ * A turn waits and handles (all of it inside the backend's poll), looks at the timers, and then lets each connection
+ * that has something to send do so once. Called by server.c, always on the worker's own thread but for stop.
+ */
+#include "core/worker.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "core/conn.h"
+#include <string.h>
+
+#define MAIL_BATCH 64u
+#define CUT_GRACE_NS (2 * INT64_C(1000000000)) /* after the deadline of a stop: time for the kernel to let go */
+
+/* --- memory ------------------------------------------------------------------------------------------------- */
+
+static int memory_init(struct per__worker *worker)
+{
+	const struct per__conf *conf = worker->conf;
+	uint32_t blocks = (uint32_t)(conf->memory_bytes / 2 / PER__BLOCK_BYTES);
+	int err = per__slab_init(&worker->conns, sizeof(struct per__conn), PER_CACHE_LINE, conf->connections_max);
+
+	if (err == 0)
+		err = per__slab_init(&worker->reqs, worker->upper.req_bytes, PER_CACHE_LINE, conf->connections_max);
+	if (err == 0)
+		err = per__slab_init(&worker->blocks, PER__BLOCK_BYTES, PER_CACHE_LINE, PER_MAX(blocks, 16u));
+	if (err == 0)
+		err = per__buddy_init(&worker->overflow, conf->memory_bytes / 2);
+	return err;
+}
+
+int per__worker_init(struct per__worker *worker)
+{
+	int err = worker->is_acceptor ? 0 : memory_init(worker);
+
+	if (err == 0)
+		err = per__mailbox_init(&worker->mailbox);
+	if (err != 0)
+		per__worker_fini(worker);
+	return err;
+}
+
+void per__worker_fini(struct per__worker *worker)
+{
+	per__mailbox_fini(&worker->mailbox);
+	per__buddy_fini(&worker->overflow);
+	per__slab_fini(&worker->blocks);
+	per__slab_fini(&worker->reqs);
+	per__slab_fini(&worker->conns);
+}
+
+void *per__block_take(struct per__worker *worker, size_t bytes, size_t *cap)
+{
+	void *block = NULL;
+
+	if (PER_LIKELY(bytes <= PER__BLOCK_BYTES)) {
+		*cap = PER__BLOCK_BYTES;
+		block = per__slab_take(&worker->blocks);
+		if (PER_LIKELY(block != NULL))
+			return block;
+	}
+	block = per__buddy_take(&worker->overflow, bytes, cap);
+	per__count(block != NULL ? &worker->counters.overflow_blocks : &worker->counters.overflow_failures, 1);
+	return block;
+}
+
+void per__block_give(struct per__worker *worker, void *block)
+{
+	if (PER_UNLIKELY(per__buddy_owns(&worker->overflow, block)))
+		per__buddy_give(&worker->overflow, block);
+	else
+		per__slab_give(&worker->blocks, block);
+}
+
+/* --- beginning ---------------------------------------------------------------------------------------------- */
+
+/* Once a second: the lines that every response carries. */
+static void date_refresh(struct per__worker *worker)
+{
+	const struct per__conf *conf = worker->conf;
+	char *pos = worker->date_line;
+
+	worker->date_wall_s = worker->loop.wall_s;
+	memcpy(pos, "Date: ", 6);
+	per__date_format(pos + 6, worker->date_wall_s);
+	pos += 6 + PER__DATE_LEN;
+	memcpy(pos, "\r\n", 2);
+	pos += 2;
+	memcpy(pos, conf->server_field, conf->server_field_len);
+	worker->date_line_len = (size_t)(pos - worker->date_line) + conf->server_field_len;
+}
+
+static int listeners_start(struct per__worker *worker)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < worker->listener_cnt && err == 0; i++)
+		err = worker->loop.be->listen(&worker->loop, &worker->listeners[i]);
+	return err;
+}
+
+int per__worker_start(struct per__worker *worker)
+{
+	const struct per__conf *conf = worker->conf;
+	struct per__be_conf be_conf = {
+		.sockets_max = worker->is_acceptor ? 64 : conf->connections_max,
+		.recv_buf_bytes = conf->recv_buf_bytes,
+		.recv_buf_count = conf->recv_buf_count,
+		.log = &conf->log,
+		.is_acceptor = worker->is_acceptor,
+	};
+	int err = worker->loop.be->init(&worker->loop, &be_conf);
+
+	if (err != 0)
+		return err;
+	if (!worker->is_acceptor)
+		per__wheel_init(&worker->wheel, worker->conns.base + offsetof(struct per__conn, timer),
+		                worker->conns.object_bytes, worker->loop.now_ns);
+	date_refresh(worker);
+	per__mailbox_open(&worker->mailbox, true);
+	err = listeners_start(worker);
+	if (err != 0) {
+		per__mailbox_open(&worker->mailbox, false);
+		worker->loop.be->fini(&worker->loop);
+	}
+	return err;
+}
+
+/* --- stopping ----------------------------------------------------------------------------------------------- */
+
+void per__worker_stop(struct per__worker *worker, int level)
+{
+	int old = atomic_load(&worker->stop_level);
+
+	while (old < level && !atomic_compare_exchange_weak(&worker->stop_level, &old, level))
+		;
+	worker->loop.be->wake(&worker->loop);
+}
+
+/* Calls fn for every connection that is open. */
+static void conns_each(struct per__worker *worker, void (*fn)(struct per__conn *conn))
+{
+	for (uint32_t i = 0; i < worker->conns.touched; i++) {
+		struct per__conn *conn = per__slab_at(&worker->conns, i);
+
+		if (conn->proto != NULL && (conn->flags & PER__CONN_CLOSING) == 0)
+			fn(conn);
+	}
+}
+
+static void conn_stop(struct per__conn *conn)
+{
+	conn->proto->on_stop(conn);
+}
+
+static void conn_cut(struct per__conn *conn)
+{
+	per__conn_close(conn, PER__CLOSE_RESET);
+}
+
+static void stop_begin(struct per__worker *worker)
+{
+	worker->is_stopping = true;
+	worker->stop_deadline_ns = worker->loop.now_ns + worker->conf->stop_timeout_ns;
+	for (size_t i = 0; i < worker->listener_cnt; i++)
+		worker->loop.be->unlisten(&worker->loop, &worker->listeners[i]);
+	worker->listener_cnt = 0;
+	conns_each(worker, conn_stop);
+}
+
+/* Looks at the stop request; is_done is set when nothing is left. */
+static void stop_check(struct per__worker *worker)
+{
+	int level = atomic_load_explicit(&worker->stop_level, memory_order_relaxed);
+	int64_t now_ns = worker->loop.now_ns;
+
+	if (PER_LIKELY(level == 0))
+		return;
+	if (!worker->is_stopping)
+		stop_begin(worker);
+	if (level >= 2 || now_ns >= worker->stop_deadline_ns) {
+		conns_each(worker, conn_cut);
+		worker->stop_deadline_ns = now_ns;
+	}
+	worker->is_done = worker->conns.used == 0 || now_ns >= worker->stop_deadline_ns + CUT_GRACE_NS;
+}
+
+/* --- a turn ------------------------------------------------------------------------------------------------- */
+
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns < 0 ? b_ns : b_ns < 0 ? a_ns : PER_MIN(a_ns, b_ns);
+}
+
+int64_t per__worker_wait_ns(const struct per__worker *worker)
+{
+	int64_t now_ns = worker->loop.now_ns;
+	int64_t wait_ns = worker->is_acceptor ? -1 : per__wheel_wait_ns(&worker->wheel, now_ns);
+
+	if (worker->dirty_first != NULL)
+		return 0;
+	if (worker->is_stopping)
+		wait_ns = earlier(wait_ns, PER_MAX(worker->stop_deadline_ns - now_ns, INT64_C(1000000)));
+	return wait_ns;
+}
+
+static void timers_expire(struct per__worker *worker)
+{
+	int64_t slot;
+
+	while ((slot = per__wheel_expire(&worker->wheel, worker->loop.now_ns)) >= 0)
+		per__conn_expired(per__slab_at(&worker->conns, (uint32_t)slot));
+}
+
+/*
+ * Every connection that asked for it gets its end of turn. One that asks again meanwhile comes in the next turn, so a
+ * busy connection cannot keep the loop from the kernel.
+ */
+static void dirty_run(struct per__worker *worker)
+{
+	struct per__conn *conn = worker->dirty_first;
+
+	worker->dirty_first = worker->dirty_last = NULL;
+	while (conn != NULL) {
+		struct per__conn *next = conn->dirty_next;
+
+		per__conn_turn(conn);
+		conn = next;
+	}
+}
+
+int per__worker_turn(struct per__worker *worker, int64_t timeout_ns)
+{
+	int err = worker->loop.be->poll(&worker->loop, earlier(timeout_ns, per__worker_wait_ns(worker)));
+
+	if (err != 0)
+		return err;
+	if (PER_UNLIKELY(worker->loop.wall_s != worker->date_wall_s))
+		date_refresh(worker);
+	if (!worker->is_acceptor)
+		timers_expire(worker);
+	stop_check(worker);
+	dirty_run(worker);
+	return 0;
+}
+
+/* --- mail --------------------------------------------------------------------------------------------------- */
+
+static void mail_one(struct per__worker *worker, const struct per__mail *mail)
+{
+	if (mail->fn != NULL) {
+		per__count(&worker->counters.posts, 1);
+		worker->upper.run_post(worker, mail);
+	} else {
+		__atomic_sub_fetch(&worker->handed_over, 1, __ATOMIC_RELAXED);
+		per__conn_adopt(worker, mail->fd, mail->listener);
+	}
+}
+
+/* Bounded by what is in the box now: a function that posts again is run in the next turn. */
+void per__worker_mail(struct per__worker *worker)
+{
+	struct per__mail batch[MAIL_BATCH];
+	uint32_t left = per__mailbox_count(&worker->mailbox);
+
+	while (left > 0) {
+		uint32_t taken = per__mailbox_take(&worker->mailbox, batch, PER_MIN(left, MAIL_BATCH));
+
+		for (uint32_t i = 0; i < taken; i++)
+			mail_one(worker, &batch[i]);
+		left = taken < left ? left - taken : 0;
+		if (taken == 0)
+			break;
+	}
+	if (per__mailbox_count(&worker->mailbox) > 0)
+		worker->loop.be->wake(&worker->loop);
+}
+
+void per__on_wake(struct per__loop *loop)
+{
+	per__worker_mail(per__worker_of(loop));
+}
+
+void per__worker_end(struct per__worker *worker)
+{
+	worker->is_stopping = true;
+	for (size_t i = 0; i < worker->listener_cnt; i++)
+		worker->loop.be->unlisten(&worker->loop, &worker->listeners[i]);
+	worker->listener_cnt = 0;
+	conns_each(worker, conn_cut);
+	for (int i = 0; i < 1000 && worker->conns.used > 0; i++) {
+		if (worker->loop.be->poll(&worker->loop, 1000000) != 0)
+			break;
+		dirty_run(worker);
+	}
+	per__mailbox_open(&worker->mailbox, false);
+	per__worker_mail(worker);
+	worker->loop.be->fini(&worker->loop);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h - one loop and everything that belongs to it: connections, exchanges, buffers, timers, mailbox. Shares nothing with
+ * other workers; only the mailbox, the stop request and reading the counters cross threads.
+ */
+#ifndef PER_CORE_WORKER_H
+#define PER_CORE_WORKER_H
+
+#include "backend/backend.h"
+#include "base/buddy.h"
+#include "base/slab.h"
+#include "core/conf.h"
+#include "core/mailbox.h"
+#include "core/timer.h"
+#include <stdatomic.h>
+
+struct per__conn;
+struct per__proto;
+struct per__worker;
+
+#define PER__BLOCK_BYTES 4160u /* not a power of two: blocks spread over the sets of a cache */
+#define PER__STATUS_CLASSES 6u
+
+struct per__counters {
+	per__counter requests, responses[PER__STATUS_CLASSES];
+	per__counter connections, connections_now;
+	per__counter bad_requests, timeouts, posts;
+	per__counter overflow_blocks, overflow_failures;
+};
+
+/* What a worker asks of the layers above it; one const instance, installed by server.c. */
+struct per__upper {
+	const struct per__proto *first;       /* of a new connection */
+	const struct per__proto *first_proxy; /* of a connection that begins with a PROXY header */
+	size_t req_bytes;                     /* size of one exchange */
+	void (*run_post)(struct per__worker *worker, const struct per__mail *mail); /* a function from per_post() */
+};
+
+struct per__worker {
+	struct per__loop loop; /* first: the backend's view */
+	unsigned index;
+	bool is_acceptor;
+	bool is_stopping;
+	bool is_done;
+	const struct per__conf *conf;
+	struct per__upper upper;
+	per_server *server;
+	void *user_state; /* from worker_init */
+
+	struct per__conn *dirty_first, *dirty_last;
+	struct per__slab conns, reqs, blocks;
+	struct per__buddy overflow;
+	struct per__wheel wheel;
+	int64_t stop_deadline_ns; /* when what is left is cut; 0: not stopping */
+
+	int64_t date_wall_s; /* the second that date_line is for */
+	char date_line[240]; /* "Date: ...\r\n" and the Server field */
+	size_t date_line_len;
+
+	struct per__counters counters;
+	struct per__mailbox mailbox;
+	uint64_t handed_over; /* connections in the mailbox; atomic */
+	atomic_int stop_level; /* 0 run, 1 stop gracefully, 2 cut */
+
+	struct per__listener *listeners; /* array, one for each listener of the server */
+	size_t listener_cnt;
+	struct per__worker **targets; /* acceptors: the workers they hand to */
+	unsigned target_cnt;
+};
+
+static inline struct per__worker *per__worker_of(struct per__loop *loop)
+{
+	return PER_CONTAINER_OF(loop, struct per__worker, loop);
+}
+
+/** Reserves a worker's memory. index, conf, upper, server, loop.be are set by the caller. Returns 0 or PER_ENOMEM. */
+int per__worker_init(struct per__worker *worker);
+void per__worker_fini(struct per__worker *worker);
+
+/** Starts the loop on the calling thread, which is the one that will run it, and begins to accept. */
+int per__worker_start(struct per__worker *worker);
+
+/** One turn: wait up to timeout_ns (-1: as long as there is nothing to do), handle, send. Sets is_done when stopped and empty. */
+int per__worker_turn(struct per__worker *worker, int64_t timeout_ns);
+
+/** Ends the loop: cuts what is left, runs what is in the mailbox with "gone". On the same thread as start. */
+void per__worker_end(struct per__worker *worker);
+
+/** Nanoseconds until a timer of the worker is due; -1: never. */
+int64_t per__worker_wait_ns(const struct per__worker *worker);
+
+/** Asks the worker to stop; level 1 gracefully, 2 at once. Any thread, and signal handlers. */
+void per__worker_stop(struct per__worker *worker, int level);
+
+/** Runs what other threads have asked for. Called by on_wake. */
+void per__worker_mail(struct per__worker *worker);
+
+/**
+ * A block of memory for buffers: an ordinary one up to PER__BLOCK_BYTES, else one from the bounded overflow region.
+ *
+ * cap      receives its size in bytes
+ * returns  NULL when the budget is used up (counted)
+ */
+void *per__block_take(struct per__worker *worker, size_t bytes, size_t *cap);
+void per__block_give(struct per__worker *worker, void *block);
+
+#endif
