@@ -1,0 +1,743 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * readiness.c - sends, receives, ends and accepting on top of readiness, the same for epoll and kqueue.
+ * Does not wait and does not know how interest is registered. Called by epoll.c and kqueue.c.
+ * Invariant: up-calls are made only between arrive and finish; list moves keep F_LISTED true.
+ */
+#include "backend/readiness.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include <peregrine/types.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPT_UNTIL_CLOSE INT64_MAX
+#define NS_PER_MS INT64_C(1000000)
+
+#ifdef MSG_NOSIGNAL
+#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
+#else
+#define SEND_FLAGS MSG_DONTWAIT /* macOS: SO_NOSIGPIPE is set when a socket arrives */
+#endif
+
+enum send_result { SEND_DONE, SEND_WAITS, SEND_STARVED, SEND_BROKE };
+
+static struct per__ready *ready_of(struct per__loop *loop)
+{
+	return loop->be_state;
+}
+
+static void count_syscall(struct per__loop *loop)
+{
+	per__count(&loop->counters.syscalls, 1);
+}
+
+int per__ready_error(int error)
+{
+	switch (-error) {
+	case EMFILE:
+	case ENFILE:
+		return PER_EMFILE;
+	case ENOMEM:
+	case ENOBUFS:
+	case ENOSPC: /* fs.epoll.max_user_watches */
+		return PER_ENOMEM;
+	case EPERM:
+	case EACCES:
+		return PER_EACCES;
+	case ENOSYS:
+		return PER_ENOTSUP;
+	default:
+		return PER_ESYS;
+	}
+}
+
+/* --- lists -------------------------------------------------------------------------------------- */
+
+static void list_push(struct per__ready_list *list, struct per__sock *sock)
+{
+	sock->flags |= PER__READY_F_LISTED;
+	sock->next = NULL;
+	if (list->tail != NULL)
+		list->tail->next = sock;
+	else
+		list->head = sock;
+	list->tail = sock;
+}
+
+static struct per__sock *list_pop(struct per__ready_list *list)
+{
+	struct per__sock *sock = list->head;
+
+	if (sock == NULL)
+		return NULL;
+	list->head = sock->next;
+	if (list->head == NULL)
+		list->tail = NULL;
+	sock->next = NULL;
+	sock->flags &= (uint8_t)~PER__READY_F_LISTED;
+	return sock;
+}
+
+/* Moves everything of from, which keeps its order, to an empty list. */
+static void list_take(struct per__ready_list *to, struct per__ready_list *from)
+{
+	PER_ASSERT(to->head == NULL);
+	*to = *from;
+	*from = (struct per__ready_list){ NULL, NULL };
+}
+
+/* Sees to it that the socket is looked at by the next poll, or by the rest of this one. */
+static void work_add(struct per__loop *loop, struct per__sock *sock)
+{
+	struct per__ready *ready = ready_of(loop);
+
+	if (sock->flags & PER__READY_F_LISTED)
+		return;
+	if (PER_UNLIKELY(ready->is_watched && !ready->is_polling && ready->work.head == NULL))
+		ready->ops->kick(loop);
+	list_push(&ready->work, sock);
+}
+
+/* --- the table of open sockets ------------------------------------------------------------------ */
+
+/* Begins to receive. Returns 0, or a negative errno with the descriptor still the caller's. */
+static int sock_open(struct per__loop *loop, struct per__sock *sock, int fd)
+{
+	struct per__ready *ready = ready_of(loop);
+	int error;
+
+	PER_ASSERT(sock->state == PER__SOCK_FREE);
+	PER_ASSERT(ready->open_count < ready->open_max);
+#ifdef SO_NOSIGPIPE
+	(void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){ 1 }, sizeof(int));
+#endif
+	sock->fd = fd;
+	sock->flags = 0;
+	error = ready->ops->sock_add(loop, sock);
+	if (PER_UNLIKELY(error != 0)) {
+		sock->fd = -1;
+		return error;
+	}
+	sock->state = PER__SOCK_OPEN;
+	sock->be.ready.index = ready->open_count;
+	sock->be.ready.error = 0;
+	ready->open[ready->open_count++] = sock;
+	return 0;
+}
+
+static void table_remove(struct per__ready *ready, struct per__sock *sock)
+{
+	uint32_t index = sock->be.ready.index;
+	struct per__sock *last = ready->open[--ready->open_count];
+
+	PER_ASSERT(ready->open[index] == sock);
+	ready->open[index] = last;
+	last->be.ready.index = index;
+}
+
+void per__ready_sock_end(struct per__loop *loop, struct per__sock *sock, int error)
+{
+	struct per__ready *ready = ready_of(loop);
+
+	if (sock->state != PER__SOCK_OPEN)
+		return;
+	table_remove(ready, sock);
+	ready->ops->sock_forget(loop, sock);
+	(void)close(sock->fd);
+	count_syscall(loop);
+	sock->fd = -1;
+	sock->state = PER__SOCK_CLOSING;
+	sock->out_cnt = 0;
+	sock->be.ready.error = error;
+	work_add(loop, sock);
+}
+
+/* --- sending ------------------------------------------------------------------------------------ */
+
+/* Takes n sent bytes off the front of the send in progress. */
+static void send_advance(struct per__sock *sock, size_t n)
+{
+	struct iovec *iov = sock->out_iov;
+	uint32_t cnt = sock->out_cnt;
+
+	for (; cnt > 0 && n >= iov->iov_len; iov++, cnt--)
+		n -= iov->iov_len;
+	if (n > 0) {
+		PER_ASSERT(cnt > 0);
+		iov->iov_base = (uint8_t *)iov->iov_base + n;
+		iov->iov_len -= n;
+	}
+	sock->out_iov = iov;
+	sock->out_cnt = cnt;
+}
+
+/* One send or sendmsg. *asked receives how many bytes were offered. */
+static ssize_t send_once(const struct per__sock *sock, size_t *asked)
+{
+	struct msghdr msg = { .msg_iov = sock->out_iov };
+	uint32_t cnt = PER_MIN(sock->out_cnt, PER__READY_IOV_MAX);
+
+	*asked = sock->out_iov[0].iov_len;
+	if (PER_LIKELY(cnt == 1))
+		return send(sock->fd, sock->out_iov[0].iov_base, *asked, SEND_FLAGS);
+	for (uint32_t i = 1; i < cnt; i++)
+		*asked += sock->out_iov[i].iov_len;
+	msg.msg_iovlen = (__typeof__(msg.msg_iovlen))cnt;
+	return sendmsg(sock->fd, &msg, SEND_FLAGS);
+}
+
+/* The socket's buffer is full: the rest leaves on the edge of writability, which is watched from its first use on. */
+static enum send_result send_wait(struct per__loop *loop, struct per__sock *sock)
+{
+	int error;
+
+	sock->flags |= PER__READY_F_BLOCKED;
+	if (sock->flags & PER__READY_F_WANTS_WRITE)
+		return SEND_WAITS;
+	sock->flags |= PER__READY_F_WANTS_WRITE;
+	error = ready_of(loop)->ops->sock_want_write(loop, sock);
+	if (PER_LIKELY(error == 0))
+		return SEND_WAITS;
+	per__ready_sock_end(loop, sock, error);
+	return SEND_BROKE;
+}
+
+/*
+ * Sends what the socket has. A short write means a full buffer just as EAGAIN does, so it is not followed by another
+ * try (epoll(7): "the amount of data written to the target file descriptor").
+ */
+static enum send_result send_try(struct per__loop *loop, struct per__sock *sock)
+{
+	size_t asked;
+	ssize_t n;
+
+	while (sock->out_cnt > 0) {
+		n = send_once(sock, &asked);
+		count_syscall(loop);
+		if (PER_UNLIKELY(n < 0)) {
+			if (errno == EINTR)
+				continue;
+			if (errno == EAGAIN || errno == EWOULDBLOCK)
+				return send_wait(loop, sock);
+			if (errno == ENOBUFS || errno == ENOMEM)
+				return SEND_STARVED;
+			per__ready_sock_end(loop, sock, -errno);
+			return SEND_BROKE;
+		}
+		sock->bytes_out += (uint64_t)n;
+		per__count(&loop->counters.bytes_out, (uint64_t)n);
+		send_advance(sock, (size_t)n);
+		if ((size_t)n < asked)
+			return send_wait(loop, sock);
+	}
+	return SEND_DONE;
+}
+
+static bool send_is_due(const struct per__sock *sock)
+{
+	return sock->out_cnt > 0 && !(sock->flags & PER__READY_F_BLOCKED);
+}
+
+static bool recv_is_due(const struct per__sock *sock)
+{
+	return (sock->flags & (PER__READY_F_READABLE | PER__READY_F_PAUSED)) == PER__READY_F_READABLE;
+}
+
+/* The edge of writability. Up-calls on_sent when the rest could leave. */
+static void sock_writable(struct per__loop *loop, struct per__sock *sock)
+{
+	sock->flags &= (uint8_t)~PER__READY_F_BLOCKED;
+	switch (send_try(loop, sock)) {
+	case SEND_DONE:
+		per__on_sent(loop, sock);
+		break;
+	case SEND_STARVED:
+		work_add(loop, sock);
+		break;
+	case SEND_WAITS:
+	case SEND_BROKE:
+		break;
+	}
+}
+
+/* --- receiving ---------------------------------------------------------------------------------- */
+
+static void sock_deliver(struct per__loop *loop, struct per__sock *sock, size_t len)
+{
+	struct per__ready *ready = ready_of(loop);
+
+	sock->bytes_in += len;
+	per__count(&loop->counters.bytes_in, len);
+	per__on_recv(loop, sock, ready->buf, len);
+	per__mem_poison(ready->buf, ready->buf_bytes);
+}
+
+/* What a negative recv means. Returns true to go on reading. */
+static bool recv_failed(struct per__loop *loop, struct per__sock *sock, int error)
+{
+	if (error == EINTR)
+		return true;
+	if (error == ENOBUFS || error == ENOMEM) {
+		sock->flags |= PER__READY_F_READABLE;
+		work_add(loop, sock);
+	} else if (error != EAGAIN && error != EWOULDBLOCK) {
+		per__ready_sock_end(loop, sock, -error);
+	}
+	return false;
+}
+
+/*
+ * Reads until the socket is empty, paused, closed or has had its turn. A read that leaves room in the buffer has emptied
+ * the socket: what arrives later makes a new edge. Only behind a FIN or RST that is known there comes no other edge.
+ */
+static void sock_readable(struct per__loop *loop, struct per__sock *sock)
+{
+	struct per__ready *ready = ready_of(loop);
+	unsigned reads = 0;
+	ssize_t n;
+
+	sock->flags &= (uint8_t)~PER__READY_F_READABLE;
+	while (reads < PER__READY_READS_PER_TURN) {
+		per__mem_unpoison(ready->buf, ready->buf_bytes);
+		n = recv(sock->fd, ready->buf, ready->buf_bytes, MSG_DONTWAIT);
+		count_syscall(loop);
+		if (PER_UNLIKELY(n < 0)) {
+			if (recv_failed(loop, sock, errno))
+				continue;
+			return;
+		}
+		if (n == 0)
+			sock->flags |= PER__READY_F_ENDED;
+		sock_deliver(loop, sock, (size_t)n);
+		if (n == 0 || sock->state != PER__SOCK_OPEN)
+			return;
+		if ((size_t)n < ready->buf_bytes && !(sock->flags & PER__READY_F_ENDING))
+			return;
+		if (sock->flags & PER__READY_F_PAUSED) {
+			sock->flags |= PER__READY_F_READABLE;
+			return;
+		}
+		reads++;
+	}
+	sock->flags |= PER__READY_F_READABLE;
+	work_add(loop, sock);
+}
+
+/* Nothing will be read now that could report the error, so it is asked for. */
+static void sock_failed(struct per__loop *loop, struct per__sock *sock)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	count_syscall(loop);
+	if (getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error != 0)
+		per__ready_sock_end(loop, sock, -error);
+}
+
+void per__ready_sock_event(struct per__loop *loop, struct per__sock *sock, unsigned events)
+{
+	per__count(&loop->counters.events, 1);
+	if (PER_UNLIKELY(sock->state != PER__SOCK_OPEN))
+		return; /* closed after this batch of events was fetched */
+	if ((events & (PER__READY_OUT | PER__READY_FAIL)) && (sock->flags & PER__READY_F_BLOCKED)) {
+		sock_writable(loop, sock);
+		if (sock->state != PER__SOCK_OPEN)
+			return;
+	}
+	if (!(events & (PER__READY_IN | PER__READY_END | PER__READY_FAIL)))
+		return;
+	if (events & (PER__READY_END | PER__READY_FAIL))
+		sock->flags |= PER__READY_F_ENDING;
+	if (PER_UNLIKELY(sock->flags & (PER__READY_F_PAUSED | PER__READY_F_ENDED))) {
+		if (sock->flags & PER__READY_F_PAUSED)
+			sock->flags |= PER__READY_F_READABLE;
+		if (events & PER__READY_FAIL)
+			sock_failed(loop, sock);
+		return;
+	}
+	if (sock->flags & PER__READY_F_READABLE)
+		return; /* it is listed: it had its turn already */
+	sock_readable(loop, sock);
+}
+
+/* --- accepting ---------------------------------------------------------------------------------- */
+
+static int accept_one(int listener_fd)
+{
+#if defined(__APPLE__)
+	int fd = accept(listener_fd, NULL, NULL);
+
+	if (fd >= 0) {
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	}
+	return fd;
+#else
+	return accept4(listener_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#endif
+}
+
+/* Stops watching every listener: a level-triggered one would be reported again and again. */
+static void accept_rest(struct per__loop *loop, int64_t retry_ns)
+{
+	struct per__ready *ready = ready_of(loop);
+
+	if (ready->accept_retry_ns == 0) {
+		per__count(&loop->counters.accept_pauses, 1);
+		for (struct per__listener *l = ready->listeners; l != NULL; l = l->next)
+			ready->ops->listener_del(loop, l);
+	}
+	ready->accept_retry_ns = retry_ns;
+}
+
+static int64_t accept_retry_time(void)
+{
+	return per__clock_now_ns() + PER__ACCEPT_RETRY_MS * NS_PER_MS;
+}
+
+static void accept_resume(struct per__loop *loop)
+{
+	struct per__ready *ready = ready_of(loop);
+
+	if (ready->accept_retry_ns == 0)
+		return;
+	ready->accept_retry_ns = 0;
+	for (struct per__listener *l = ready->listeners; l != NULL; l = l->next) {
+		if (ready->ops->listener_add(loop, l) == 0)
+			continue;
+		accept_rest(loop, accept_retry_time()); /* the kernel has no memory for it now */
+		return;
+	}
+}
+
+/* accept failed. Returns true to try the next one. */
+static bool accept_failed(struct per__loop *loop, int error)
+{
+	if (error == EAGAIN || error == EWOULDBLOCK)
+		return false; /* drained, or another worker was faster */
+	per__count(&loop->counters.accept_errors, 1);
+	switch (error) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case ETIMEDOUT:
+		return true; /* about that connection only: accept(2), "Error handling" */
+	default: /* EMFILE, ENFILE, ENOBUFS, ENOMEM; EPERM, which leaves the connection in the queue; bugs */
+		accept_rest(loop, accept_retry_time());
+		return false;
+	}
+}
+
+static void accepted(struct per__loop *loop, struct per__listener *listener, int fd)
+{
+	struct per__ready *ready = ready_of(loop);
+	struct per__sock *sock = per__on_accept(loop, listener, fd);
+	int error;
+
+	if (sock == PER__SOCK_TAKEN)
+		return;
+	if (sock == NULL) {
+		per__count(&loop->counters.accept_refused, 1);
+		(void)close(fd);
+		count_syscall(loop);
+		/* Without a socket here there is no close to wait for: the table that is full is another loop's. */
+		accept_rest(loop, ready->open_count > 0 ? ACCEPT_UNTIL_CLOSE : accept_retry_time());
+		return;
+	}
+	error = sock_open(loop, sock, fd);
+	if (PER_LIKELY(error == 0))
+		return;
+	(void)close(fd);
+	sock->state = PER__SOCK_CLOSING;
+	sock->be.ready.error = error;
+	work_add(loop, sock);
+}
+
+void per__ready_listener_event(struct per__loop *loop, struct per__listener *listener, uint32_t count)
+{
+	struct per__ready *ready = ready_of(loop);
+	int fd;
+
+	per__count(&loop->counters.events, 1);
+	ready->accepting = listener;
+	count = PER_MIN(count, PER__READY_ACCEPTS_PER_TURN);
+	/* An up-call may unlisten, and a full table or descriptor limit ends it too. */
+	while (count-- > 0 && ready->accepting == listener && ready->accept_retry_ns == 0) {
+		fd = accept_one(listener->fd);
+		count_syscall(loop);
+		if (fd >= 0)
+			accepted(loop, listener, fd);
+		else if (!accept_failed(loop, errno))
+			break;
+	}
+	ready->accepting = NULL;
+}
+
+int per__ready_listen(struct per__loop *loop, struct per__listener *listener)
+{
+	struct per__ready *ready = ready_of(loop);
+	int fl = fcntl(listener->fd, F_GETFL);
+	int error = 0;
+
+	if (fl < 0 || (!(fl & O_NONBLOCK) && fcntl(listener->fd, F_SETFL, fl | O_NONBLOCK) < 0))
+		return per__ready_error(-errno);
+	if (ready->accept_retry_ns == 0)
+		error = ready->ops->listener_add(loop, listener);
+	if (error != 0)
+		return per__ready_error(error);
+	listener->next = ready->listeners;
+	ready->listeners = listener;
+	return 0;
+}
+
+void per__ready_unlisten(struct per__loop *loop, struct per__listener *listener)
+{
+	struct per__ready *ready = ready_of(loop);
+	struct per__listener **at = &ready->listeners;
+
+	while (*at != NULL && *at != listener)
+		at = &(*at)->next;
+	if (*at == NULL)
+		return;
+	*at = listener->next;
+	listener->next = NULL;
+	if (ready->accepting == listener)
+		ready->accepting = NULL;
+	if (ready->accept_retry_ns == 0)
+		ready->ops->listener_del(loop, listener);
+}
+
+/* --- the phases of a poll ----------------------------------------------------------------------- */
+
+/* One socket that was put on the work list before this poll. */
+static void begin_sock(struct per__loop *loop, struct per__sock *sock)
+{
+	struct per__ready *ready = ready_of(loop);
+
+	if (sock->state == PER__SOCK_OPEN && send_is_due(sock)) {
+		switch (send_try(loop, sock)) {
+		case SEND_DONE:
+			sock->flags |= PER__READY_F_SENT;
+			break;
+		case SEND_STARVED:
+			ready->is_starved = true;
+			work_add(loop, sock);
+			return; /* its reads wait as well: the machine is out of memory */
+		case SEND_BROKE:
+			return; /* on the work list again, closing */
+		case SEND_WAITS:
+			break;
+		}
+	}
+	if (sock->state == PER__SOCK_CLOSING)
+		list_push(&ready->closed, sock);
+	else if ((sock->flags & PER__READY_F_SENT) || recv_is_due(sock))
+		list_push(&ready->turn, sock);
+}
+
+/* The shorter of two waits; -1 is without limit. */
+static int64_t wait_min(int64_t timeout_ns, int64_t limit_ns)
+{
+	limit_ns = PER_MAX(limit_ns, 0);
+	return timeout_ns < 0 ? limit_ns : PER_MIN(timeout_ns, limit_ns);
+}
+
+int64_t per__ready_begin(struct per__loop *loop, int64_t timeout_ns)
+{
+	struct per__ready *ready = ready_of(loop);
+	struct per__ready_list todo = { NULL, NULL };
+	struct per__sock *sock;
+
+	PER_ASSERT(!ready->is_polling);
+	ready->is_polling = true;
+	ready->is_starved = false;
+	per__count(&loop->counters.turns, 1);
+	list_take(&todo, &ready->work);
+	while ((sock = list_pop(&todo)) != NULL)
+		begin_sock(loop, sock);
+	if (ready->turn.head != NULL || ready->closed.head != NULL)
+		return 0;
+	if (PER_UNLIKELY(ready->work.head != NULL))
+		timeout_ns = wait_min(timeout_ns, ready->is_starved ? PER__READY_STARVED_MS * NS_PER_MS : 0);
+	if (PER_UNLIKELY(ready->accept_retry_ns != 0 && ready->accept_retry_ns != ACCEPT_UNTIL_CLOSE))
+		timeout_ns = wait_min(timeout_ns, ready->accept_retry_ns - per__clock_now_ns());
+	return timeout_ns;
+}
+
+/* on_closed for everything that was closed before the wait, then room for new connections. */
+static void deliver_closed(struct per__loop *loop)
+{
+	struct per__ready *ready = ready_of(loop);
+	struct per__sock *sock;
+
+	if (ready->closed.head == NULL)
+		return;
+	while ((sock = list_pop(&ready->closed)) != NULL) {
+		sock->state = PER__SOCK_FREE;
+		sock->flags = 0;
+		per__on_closed(loop, sock, sock->be.ready.error);
+	}
+	accept_resume(loop);
+}
+
+void per__ready_arrive(struct per__loop *loop)
+{
+	struct per__ready *ready = ready_of(loop);
+	struct per__sock *sock;
+
+	loop->now_ns = per__clock_now_ns();
+	loop->wall_s = per__clock_wall_s();
+	if (PER_UNLIKELY(ready->accept_retry_ns != 0 && loop->now_ns >= ready->accept_retry_ns))
+		accept_resume(loop);
+	deliver_closed(loop);
+	while ((sock = list_pop(&ready->turn)) != NULL) {
+		if (sock->flags & PER__READY_F_SENT) {
+			sock->flags &= (uint8_t)~PER__READY_F_SENT;
+			if (sock->state == PER__SOCK_OPEN)
+				per__on_sent(loop, sock);
+		}
+		if (sock->state == PER__SOCK_CLOSING)
+			work_add(loop,
+				 sock); /* closed by an up-call of this turn: events may still name it */
+		else if (recv_is_due(sock))
+			sock_readable(loop, sock);
+	}
+}
+
+void per__ready_finish(struct per__loop *loop)
+{
+	struct per__ready *ready = ready_of(loop);
+	struct per__ready_list todo = { NULL, NULL };
+	struct per__sock *sock;
+
+	list_take(&todo, &ready->work);
+	while ((sock = list_pop(&todo)) != NULL) {
+		enum send_result result = SEND_WAITS;
+
+		if (sock->state == PER__SOCK_OPEN && send_is_due(sock))
+			result = send_try(loop, sock);
+		if (result == SEND_DONE)
+			per__on_sent(loop, sock);
+		if (sock->state == PER__SOCK_CLOSING || result == SEND_STARVED || recv_is_due(sock))
+			work_add(loop, sock);
+	}
+	ready->is_polling = false;
+	if (PER_UNLIKELY(ready->is_watched && ready->work.head != NULL))
+		ready->ops->kick(loop);
+}
+
+bool per__ready_wake_begin(struct per__ready *ready)
+{
+	return __atomic_exchange_n(&ready->is_woken, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+/* The flag is cleared before the up-call: who wakes after that finds it clear, who woke before is served by it. */
+void per__ready_wake_event(struct per__loop *loop)
+{
+	per__count(&loop->counters.events, 1);
+	if (__atomic_exchange_n(&ready_of(loop)->is_woken, 0, __ATOMIC_ACQ_REL) != 0)
+		per__on_wake(loop);
+}
+
+/* --- life and down-calls ------------------------------------------------------------------------ */
+
+int per__ready_init(struct per__loop *loop, struct per__ready *ready, const struct per__be_conf *conf)
+{
+	PER_ASSERT(conf->recv_buf_bytes > 0);
+	ready->open_max = PER_MAX(conf->sockets_max, 1u);
+	ready->buf_bytes = conf->recv_buf_bytes;
+	ready->open = per__mem_reserve(ready->open_max * sizeof(struct per__sock *));
+	ready->buf = per__mem_reserve(ready->buf_bytes);
+	if (ready->open == NULL || ready->buf == NULL) {
+		per__mem_release(ready->open, ready->open_max * sizeof(struct per__sock *));
+		per__mem_release(ready->buf, ready->buf_bytes);
+		return PER_ENOMEM;
+	}
+	per__mem_poison(ready->buf, ready->buf_bytes);
+	loop->be_state = ready;
+	loop->now_ns = per__clock_now_ns();
+	loop->wall_s = per__clock_wall_s();
+	return 0;
+}
+
+void per__ready_fini(struct per__loop *loop)
+{
+	struct per__ready *ready = ready_of(loop);
+
+	PER_ASSERT(!ready->is_polling);
+	while (ready->listeners != NULL)
+		per__ready_unlisten(loop, ready->listeners);
+	while (ready->open_count > 0)
+		per__ready_sock_end(loop, ready->open[ready->open_count - 1], 0);
+	per__mem_unpoison(ready->buf, ready->buf_bytes);
+	per__mem_release(ready->buf, ready->buf_bytes);
+	per__mem_release(ready->open, ready->open_max * sizeof(struct per__sock *));
+}
+
+int per__ready_adopt(struct per__loop *loop, struct per__sock *sock, int fd)
+{
+	int error;
+
+#ifndef __linux__
+	/* Where MSG_DONTWAIT is not honoured in both directions. */
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return per__ready_error(-errno);
+#endif
+	error = sock_open(loop, sock, fd);
+	return error == 0 ? 0 : per__ready_error(error);
+}
+
+void per__ready_send(struct per__loop *loop, struct per__sock *sock, struct iovec *iov, uint32_t cnt)
+{
+	if (sock->state != PER__SOCK_OPEN)
+		return; /* on_closed is to come and gives the bytes back */
+	PER_ASSERT(cnt > 0);
+	PER_ASSERT(sock->out_cnt == 0);
+	PER_ASSERT(!(sock->flags & PER__READY_F_SENT));
+	sock->out_iov = iov;
+	sock->out_cnt = cnt;
+	work_add(loop, sock);
+}
+
+void per__ready_recv_pause(struct per__loop *loop, struct per__sock *sock)
+{
+	(void)loop;
+	sock->flags |= PER__READY_F_PAUSED;
+}
+
+void per__ready_recv_resume(struct per__loop *loop, struct per__sock *sock)
+{
+	sock->flags &= (uint8_t)~PER__READY_F_PAUSED;
+	if (sock->state == PER__SOCK_OPEN && (sock->flags & PER__READY_F_READABLE))
+		work_add(loop, sock);
+}
+
+void per__ready_shutdown(struct per__loop *loop, struct per__sock *sock)
+{
+	if (sock->state != PER__SOCK_OPEN)
+		return;
+	PER_ASSERT(sock->out_cnt == 0);
+	/* ENOTCONN: the peer has reset it; its event says so. */
+	(void)shutdown(sock->fd, SHUT_WR);
+	count_syscall(loop);
+}
+
+void per__ready_close(struct per__loop *loop, struct per__sock *sock, enum per__close_how how)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	if (sock->state != PER__SOCK_OPEN)
+		return;
+	if (how == PER__CLOSE_RESET) {
+		(void)setsockopt(sock->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+		count_syscall(loop);
+	}
+	per__ready_sock_end(loop, sock, 0);
+}
