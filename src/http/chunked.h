@@ -8,13 +8,14 @@
 
 #include "base/base.h"
 
-#define PER__CHUNK_EXT_MAX 4096u /* bytes of chunk extensions in one whole body; 400 above (RFC 9112 section 7.1.1) */
+#define PER__CHUNK_EXT_MAX \
+	4096u /* bytes of chunk extensions in one whole body; 400 above (RFC 9112 section 7.1.1) */
 
 struct per__chunked {
 	uint64_t left;      /* bytes of the current chunk still to come */
 	uint32_t ext_bytes; /* bytes of extensions so far */
 	uint8_t state;
-	uint8_t digits;     /* hexadecimal digits of the current size */
+	uint8_t digits; /* hexadecimal digits of the current size */
 };
 
 /* Results of per__chunked_decode(). */
@@ -34,7 +35,7 @@ void per__chunked_init(struct per__chunked *chunked);
  * used      receives how many bytes were used up (those of a piece of data included)
  * data      with PER__CHUNKED_DATA: a slice of buf
  */
-enum per__chunked_result per__chunked_decode(struct per__chunked *chunked, const uint8_t *buf, size_t len, size_t *used,
-                                             const uint8_t **data, size_t *data_len);
+enum per__chunked_result per__chunked_decode(struct per__chunked *chunked, const uint8_t *buf, size_t len,
+					     size_t *used, const uint8_t **data, size_t *data_len);
 
 #endif

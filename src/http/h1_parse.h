@@ -48,28 +48,29 @@ enum {
  */
 struct per__h1_head {
 	/* the result, valid after per__h1_parse() returned a length */
-	uint8_t method;      /* per_method */
-	uint8_t version;     /* 10 or 11; a higher minor version counts as 11 (RFC 9110 section 2.5) */
+	uint8_t method;  /* per_method */
+	uint8_t version; /* 10 or 11; a higher minor version counts as 11 (RFC 9110 section 2.5) */
 	uint8_t target_form;
 	uint8_t method_len;
 	uint16_t method_off; /* 0, or 2 behind an empty line */
 	uint16_t flags;      /* PER__H1_* */
 	uint16_t target_off, target_len;
-	uint16_t path_off, path_len; /* of the target, without the query; len 0 for an absolute-form without a path */
+	uint16_t path_off,
+		path_len; /* of the target, without the query; len 0 for an absolute-form without a path */
 	uint16_t query_off, query_len; /* query_off 0: there is no '?' */
-	uint16_t host_off, host_len;   /* effective host: the authority of an absolute-form, else the Host field; off 0: none */
+	uint16_t host_off,
+		host_len; /* effective host: the authority of an absolute-form, else the Host field; off 0: none */
 	uint16_t field_cnt;
-	uint16_t fields_cap; /* entries of fields */
+	uint16_t fields_cap;     /* entries of fields */
 	uint64_t content_length; /* with PER__H1_HAS_LENGTH: 0 to INT64_MAX */
 	struct per__field *fields;
 
 	/* private: where the scan stands */
 	uint8_t state;
-	uint8_t scratch[3];
+	uint8_t notes; /* PER__H1_NOTE_* of h1_fields.h: what the fields said that counts only at the end */
 	uint16_t pos;  /* next byte to look at */
-	uint16_t mark; /* where the current token began */
-	uint16_t value_end;
-	uint16_t connection; /* private flags of list fields */
+	uint16_t mark; /* where the method or the version begins */
+	uint16_t line_cnt; /* field lines so far, trailers that were dropped included */
 };
 
 /** Prepares a head for its first byte. fields has fields_cap entries and must live as long as the head is used. */
@@ -78,7 +79,7 @@ void per__h1_head_init(struct per__h1_head *head, struct per__field *fields, uin
 /*
  * What a parse says: a length above 0, PER__H1_MORE, or a negative status:
  * -400 malformed, -414, -417 (an expectation other than 100-continue), -431, -501 (an unknown transfer coding before chunked),
- * -505 (another major version).
+ * -505 (another major version). After a length or a status the head is not parsed any further: init it again.
  */
 #define PER__H1_MORE 0
 
@@ -89,10 +90,11 @@ void per__h1_head_init(struct per__h1_head *head, struct per__field *fields, uin
  * returns   the length of the head in bytes, its last CRLF included; PER__H1_MORE; or a negative status
  * source    RFC 9112 sections 2.2, 3, 5, 6, 7.1, 9.3; RFC 9110 sections 5, 7.2, 10.1.1
  */
-typedef int (*per__h1_parse_fn)(struct per__h1_head *head, const struct per__h1_limits *limits, const uint8_t *buf,
-                                size_t len);
+typedef int (*per__h1_parse_fn)(struct per__h1_head *head, const struct per__h1_limits *limits,
+				const uint8_t *buf, size_t len);
 
-int per__h1_parse_scalar(struct per__h1_head *head, const struct per__h1_limits *limits, const uint8_t *buf, size_t len);
+int per__h1_parse_scalar(struct per__h1_head *head, const struct per__h1_limits *limits, const uint8_t *buf,
+			 size_t len);
 
 /** The fastest parser this CPU can run (AVX2, SSE4.2, NEON or scalar) and its name. Asked once, at server start. */
 per__h1_parse_fn per__h1_parse_best(const char **name);
@@ -102,20 +104,26 @@ per__h1_parse_fn per__h1_parse_at(unsigned index, const char **name);
 
 /**
  * Goes on with a trailer section (RFC 9112 section 7.1.2): fields up to an empty line, nothing else. Same rules, same
- * incremental behaviour; init with per__h1_trailers_init(). Only fields, field_cnt are results.
+ * incremental behaviour; init with per__h1_trailers_init(). Only fields, field_cnt are results. Fields that would change
+ * framing, routing, authentication or the meaning of the content are checked like any other, then left out (RFC 9110
+ * section 6.5.1). limits->target_bytes_max is not used.
  *
  * returns  the length in bytes with the last CRLF; PER__H1_MORE; -400 or -431
  */
 void per__h1_trailers_init(struct per__h1_head *head, struct per__field *fields, uint16_t fields_cap);
-int per__h1_parse_trailers(struct per__h1_head *head, const struct per__h1_limits *limits, const uint8_t *buf, size_t len);
+int per__h1_parse_trailers(struct per__h1_head *head, const struct per__h1_limits *limits, const uint8_t *buf,
+			   size_t len);
 
 /** Is every byte of it a tchar, and is there one (RFC 9110 section 5.6.2)? */
 bool per__is_token(const char *src, size_t len);
 
-/** May it be a field value: VCHAR, obs-text, SP, HTAB, without whitespace at either end (RFC 9110 section 5.5)? */
+/** May it be a field value: empty, or VCHAR, obs-text, SP, HTAB, without whitespace at either end (RFC 9110 section 5.5)? */
 bool per__is_field_value(const char *src, size_t len);
 
-/** Is it uri-host [ ":" port ] (RFC 9110 section 7.2; an empty one is allowed by the grammar)? */
+/**
+ * Is it uri-host [ ":" port ] (RFC 9110 section 7.2)? An empty one is, as the Host field of a target without authority must
+ * be empty; a port behind an empty host, a port above 65,535 and a comma (two values joined by a list-minded hop) are not.
+ */
 bool per__is_host(const char *src, size_t len);
 
 /** The method's number; PER_METHOD_OTHER for any other token. */
