@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+#
+# A thin front to CMake. 'make help' lists what there is; docs/building.md says more.
+PORT ?= 3000
+PREFIX ?= /usr/local
+ARGS ?=
+STAGES ?= asan-ubsan check tsan fuzz
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+CLANG_FORMAT ?= clang-format
+MAKEFLAGS += --no-print-directory
+sources = $(shell find src include cmd examples bench tests fuzz -name '*.[ch]')
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install the Debian packages that building needs (says which)
+	@tools/setup.sh build
+
+build: setup ## build everything for use, into build/release/bin
+	@mkdir -p build
+	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build --preset release -j $(JOBS)
+
+serve: build ## build and run the server on PORT (3000); ARGS are added to its command line
+	@exec build/release/bin/peregrine --port $(PORT) $(ARGS)
+
+test: ## every test on every backend, under sanitizers too; lint, install, fuzzers (FUZZ_SECONDS=10 each)
+	@tools/setup.sh build test
+	@tools/check.sh $(STAGES)
+
+test-quick: ## the tests without a sanitizer only
+	@tools/setup.sh build test
+	@cmake --preset check >/dev/null && cmake --build --preset check -j $(JOBS) && ctest --preset check -j $(JOBS)
+
+fuzz: ## fuzz each target for FUZZ_SECONDS (60)
+	@tools/setup.sh build test
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} tools/check.sh fuzz
+
+bench: build ## compare with epoll and nginx: CPU and syscalls per request
+	@tools/setup.sh bench
+	@if [ -f bench/run.py ]; then exec python3 bench/run.py $(ARGS); else exec sh bench/run.sh $(ARGS); fi
+
+coverage: ## line and branch coverage, into build/coverage/report
+	@tools/setup.sh build test coverage
+	@cmake --preset coverage && cmake --build --preset coverage -j $(JOBS)
+	@find build/coverage -name '*.gcda' -delete
+	@ctest --preset coverage -j $(JOBS)
+	@mkdir -p build/coverage/report
+	@gcovr -r . --filter src/ --object-directory build/coverage --print-summary \
+		--html-details build/coverage/report/index.html
+	@echo "report: build/coverage/report/index.html"
+
+lint: ## layers, banned functions, lengths, layout
+	@tools/setup.sh build test
+	@python3 tools/lint_test.py
+	@python3 tools/lint.py
+
+tidy: ## clang-tidy over the library, the program and the examples
+	@tools/setup.sh build test
+	@tools/check.sh tidy
+
+format: ## lay out all C files with clang-format
+	@$(CLANG_FORMAT) -i $(sources)
+
+install: build ## install into PREFIX (/usr/local); DESTDIR is respected
+	@cmake --install build/release --prefix $(PREFIX)
+
+clean: ## remove everything that was built
+	@rm -rf build
+
+.PHONY: help setup build serve test test-quick fuzz bench coverage lint tidy format install clean
+.DEFAULT_GOAL := help
