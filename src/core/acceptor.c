@@ -8,13 +8,6 @@
 #include "core/worker.h"
 #include <unistd.h>
 
-static void wake_worker(void *arg)
-{
-	struct per__worker *worker = arg;
-
-	worker->loop.be->wake(&worker->loop);
-}
-
 /* Gives a new connection to the worker with the fewest open ones. */
 void per__acceptor_hand_over(struct per__worker *worker, struct per__listener *listener, int fd)
 {
@@ -25,7 +18,7 @@ void per__acceptor_hand_over(struct per__worker *worker, struct per__listener *l
 	for (unsigned i = 0; i < worker->target_cnt; i++) {
 		struct per__worker *target = worker->targets[i];
 		uint64_t load = per__counter_read(&target->counters.connections_now) +
-		                __atomic_load_n(&target->handed_over, __ATOMIC_RELAXED);
+				__atomic_load_n(&target->handed_over, __ATOMIC_RELAXED);
 
 		if (load < best_load) {
 			best_load = load;
@@ -34,11 +27,10 @@ void per__acceptor_hand_over(struct per__worker *worker, struct per__listener *l
 	}
 	if (best != NULL) {
 		__atomic_add_fetch(&best->handed_over, 1, __ATOMIC_RELAXED);
-		if (per__mailbox_put(&best->mailbox, &mail, wake_worker, best) == 0)
+		if (per__mailbox_put(&best->mailbox, &mail, per__worker_wake, best) == 0)
 			return;
 		__atomic_sub_fetch(&best->handed_over, 1, __ATOMIC_RELAXED);
 	}
 	per__count(&worker->loop.counters.accept_refused, 1);
 	close(fd);
 }
-

@@ -62,17 +62,15 @@ static void rate_window_end(struct per__conn *conn)
 	uint64_t out = conn->sock.bytes_out - conn->rate_out;
 	bool is_sending = (conn->flags & PER__CONN_SENDING) != 0;
 
-	if (is_sending && out < conf->write_window_bytes_min) {
-		per__conn_cut(conn);
-		return;
-	}
-	if ((conn->flags & PER__CONN_WANT_BODY) != 0 && in < conf->body_window_bytes_min && !is_sending) {
-		conn->flags |= PER__CONN_TIMED_OUT;
-		conn->proto->on_timeout(conn);
-		return;
-	}
+	bool is_reading = (conn->flags & PER__CONN_WANT_BODY) != 0;
+
 	conn->timer_kind = PER__TIMER_NONE;
-	per__conn_watch_rate(conn);
+	if (is_sending && out < conf->write_window_bytes_min)
+		per__conn_cut(conn);
+	else if (is_reading && in < conf->body_window_bytes_min && !is_sending)
+		conn->proto->on_timeout(conn);
+	else if (is_sending || is_reading)
+		per__conn_watch_rate(conn);
 }
 
 void per__conn_expired(struct per__conn *conn)
@@ -178,8 +176,12 @@ static void conn_flush(struct per__conn *conn)
 {
 	struct per__out_block *block = conn->out_first;
 
-	if ((conn->flags & (PER__CONN_SENDING | PER__CONN_CLOSING)) != 0)
+	if ((conn->flags & PER__CONN_CLOSING) != 0)
 		return;
+	if ((conn->flags & PER__CONN_SENDING) != 0) {
+		per__conn_watch_rate(conn);
+		return;
+	}
 	if (block == NULL) {
 		if ((conn->flags & PER__CONN_FINISHING) != 0)
 			finish_now(conn);
@@ -224,7 +226,8 @@ static void input_pause(struct per__conn *conn)
 static bool input_grow(struct per__conn *conn, size_t wanted)
 {
 	size_t cap;
-	uint8_t *in = per__block_take(conn->worker, PER_MAX((size_t)conn->in_len + wanted, (size_t)2 * conn->in_len), &cap);
+	uint8_t *in = per__block_take(conn->worker,
+				      PER_MAX((size_t)conn->in_len + wanted, (size_t)2 * conn->in_len), &cap);
 
 	if (in == NULL)
 		return false;
@@ -254,14 +257,22 @@ static bool input_keep(struct per__conn *conn, const uint8_t *data, size_t len)
 	return true;
 }
 
+static inline bool input_is_wanted(const struct per__conn *conn)
+{
+	return (conn->flags & (PER__CONN_HOLD | PER__CONN_CLOSING)) == 0;
+}
+
+/* Offers input to the protocol, and the rest of it to the next one when the first has handed the connection on. */
 static size_t input_offer(struct per__conn *conn, uint8_t *data, size_t len)
 {
-	size_t used;
+	const struct per__proto *proto;
+	size_t used = 0;
 
-	conn->flags |= PER__CONN_FEEDING;
-	used = conn->proto->on_data(conn, data, len);
-	conn->flags &= ~(uint32_t)PER__CONN_FEEDING;
-	PER_ASSERT(used <= len);
+	do {
+		proto = conn->proto;
+		used += proto->on_data(conn, data + used, len - used);
+		PER_ASSERT(used <= len);
+	} while (PER_UNLIKELY(proto != conn->proto) && used < len && input_is_wanted(conn));
 	return used;
 }
 
@@ -274,11 +285,6 @@ static void input_offer_kept(struct per__conn *conn)
 	conn->in_len -= (uint32_t)used;
 	if (conn->in_len == 0)
 		input_drop(conn);
-}
-
-static inline bool input_is_wanted(const struct per__conn *conn)
-{
-	return (conn->flags & (PER__CONN_HOLD | PER__CONN_CLOSING)) == 0;
 }
 
 /*
@@ -305,7 +311,8 @@ static void input_arrived(struct per__conn *conn, uint8_t *data, size_t len)
 	}
 	if (len > 0 && (conn->flags & (PER__CONN_CLOSING | PER__CONN_FINISHING)) == 0)
 		input_keep(conn, data, len);
-	if (conn->in_len > 0 && !input_is_wanted(conn) && (conn->flags & (PER__CONN_CLOSING | PER__CONN_FINISHING)) == 0)
+	if (conn->in_len > 0 && !input_is_wanted(conn) &&
+	    (conn->flags & (PER__CONN_CLOSING | PER__CONN_FINISHING)) == 0)
 		input_pause(conn);
 }
 
@@ -322,7 +329,8 @@ static void lingering_input(struct per__conn *conn, size_t len)
 /* The protocol hears of the end of the stream when it has seen everything before it. */
 static void eof_tell(struct per__conn *conn)
 {
-	if ((conn->flags & PER__CONN_EOF) == 0 || (conn->flags & PER__CONN_EOF_TOLD) != 0 || !input_is_wanted(conn))
+	if ((conn->flags & PER__CONN_EOF) == 0 || (conn->flags & PER__CONN_EOF_TOLD) != 0 ||
+	    !input_is_wanted(conn))
 		return;
 	conn->flags |= PER__CONN_EOF_TOLD;
 	conn->proto->on_eof(conn);
@@ -441,12 +449,13 @@ void per__on_closed(struct per__loop *loop, struct per__sock *sock, int error)
 	conn->flags |= PER__CONN_CLOSING;
 	conn->flags &= ~(uint32_t)PER__CONN_SENDING;
 	conn->proto->on_close(conn, (conn->flags & PER__CONN_TIMED_OUT) != 0 ? PER_ETIMEDOUT
-	                            : error != 0                              ? PER_EGONE
-	                                                                      : 0);
+				    : error != 0                             ? PER_EGONE
+									     : 0);
 	per__out_drop(conn);
 	input_drop(conn);
 	if ((conn->flags & PER__CONN_DIRTY) != 0)
-		conn->flags |= PER__CONN_GONE; /* per__conn_turn() frees the slot when the dirty list comes to it */
+		conn->flags |=
+			PER__CONN_GONE; /* per__conn_turn() frees the slot when the dirty list comes to it */
 	else
 		conn_give(conn);
 }

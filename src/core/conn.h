@@ -57,21 +57,20 @@ enum per__timer_kind {
 };
 
 enum {
-	PER__CONN_SENDING = 1 << 0,       /* the first block is with the backend */
-	PER__CONN_HOLD = 1 << 1,          /* the protocol takes no input now */
-	PER__CONN_PAUSED = 1 << 2,        /* receiving is paused at the backend */
-	PER__CONN_EOF = 1 << 3,           /* the peer has ended its side */
-	PER__CONN_EOF_TOLD = 1 << 4,      /* and the protocol knows */
-	PER__CONN_FINISHING = 1 << 5,     /* end when the queue is sent */
-	PER__CONN_LINGER = 1 << 6,        /* by lingering */
+	PER__CONN_SENDING = 1 << 0,   /* the first block is with the backend */
+	PER__CONN_HOLD = 1 << 1,      /* the protocol takes no input now */
+	PER__CONN_PAUSED = 1 << 2,    /* receiving is paused at the backend */
+	PER__CONN_EOF = 1 << 3,       /* the peer has ended its side */
+	PER__CONN_EOF_TOLD = 1 << 4,  /* and the protocol knows */
+	PER__CONN_FINISHING = 1 << 5, /* end when the queue is sent */
+	PER__CONN_LINGER = 1 << 6,    /* by lingering */
 	PER__CONN_LINGERING = 1 << 7,
-	PER__CONN_CLOSING = 1 << 8,       /* the backend was told to close, or has broken */
-	PER__CONN_DIRTY = 1 << 9,         /* on the worker's dirty list */
+	PER__CONN_CLOSING = 1 << 8, /* the backend was told to close, or has broken */
+	PER__CONN_DIRTY = 1 << 9,   /* on the worker's dirty list */
 	PER__CONN_WANT_WRITABLE = 1 << 10,
-	PER__CONN_WANT_BODY = 1 << 11,    /* the protocol waits for input at a minimum rate */
-	PER__CONN_FEEDING = 1 << 12,      /* inside on_data */
-	PER__CONN_TIMED_OUT = 1 << 13,    /* ended by a timeout */
-	PER__CONN_GONE = 1 << 14,         /* closed, but still on the dirty list */
+	PER__CONN_WANT_BODY = 1 << 11, /* the protocol waits for input at a minimum rate */
+	PER__CONN_TIMED_OUT = 1 << 12, /* ended by a timeout */
+	PER__CONN_GONE = 1 << 13,      /* closed, but still on the dirty list */
 };
 
 #define PER__CONN_BYTES 256u
@@ -90,9 +89,9 @@ struct per__conn {
 	uint8_t timer_kind;
 	uint8_t listener; /* index of the listener it came from */
 
-	uint8_t *in;       /* input that could not be used yet, or NULL */
-	uint32_t in_pos;   /* used bytes at its beginning */
-	uint32_t in_len;   /* unused bytes behind them */
+	uint8_t *in;     /* input that could not be used yet, or NULL */
+	uint32_t in_pos; /* used bytes at its beginning */
+	uint32_t in_len; /* unused bytes behind them */
 	uint32_t in_cap;
 	uint32_t requests; /* begun on this connection */
 	struct per__conn *dirty_next;

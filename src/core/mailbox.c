@@ -35,7 +35,8 @@ void per__mailbox_open(struct per__mailbox *box, bool is_open)
 	pthread_mutex_unlock(&box->mutex);
 }
 
-int per__mailbox_put(struct per__mailbox *box, const struct per__mail *mail, void (*wake)(void *arg), void *arg)
+int per__mailbox_put(struct per__mailbox *box, const struct per__mail *mail, void (*wake)(void *arg),
+		     void *arg)
 {
 	int err = 0;
 
@@ -75,4 +76,12 @@ uint32_t per__mailbox_count(struct per__mailbox *box)
 	cnt = box->cnt;
 	pthread_mutex_unlock(&box->mutex);
 	return cnt;
+}
+
+void per__mailbox_poke(struct per__mailbox *box, void (*wake)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&box->mutex);
+	if (box->is_open)
+		wake(arg);
+	pthread_mutex_unlock(&box->mutex);
 }

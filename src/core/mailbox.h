@@ -38,7 +38,11 @@ void per__mailbox_open(struct per__mailbox *box, bool is_open);
  *
  * returns  0; PER_EAGAIN when it is full; PER_EGONE when it is not open
  */
-int per__mailbox_put(struct per__mailbox *box, const struct per__mail *mail, void (*wake)(void *arg), void *arg);
+int per__mailbox_put(struct per__mailbox *box, const struct per__mail *mail, void (*wake)(void *arg),
+		     void *arg);
+
+/** Calls wake(arg) if the box is open: while it is, the loop behind it exists. Any thread. */
+void per__mailbox_poke(struct per__mailbox *box, void (*wake)(void *arg), void *arg);
 
 /** How many letters are in the box. Any thread. */
 uint32_t per__mailbox_count(struct per__mailbox *box);

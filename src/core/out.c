@@ -116,7 +116,8 @@ int per__out_copy(struct per__conn *conn, const void *data, size_t len)
 	return 0;
 }
 
-static int lend_piece(struct per__conn *conn, const uint8_t *data, size_t len, per_release_fn release, void *arg)
+static int lend_piece(struct per__conn *conn, const uint8_t *data, size_t len, per_release_fn release,
+		      void *arg)
 {
 	struct per__out_block *block = block_filling(conn);
 

@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define MAIL_BATCH 64u
-#define CUT_GRACE_NS (2 * INT64_C(1000000000)) /* after the deadline of a stop: time for the kernel to let go */
+#define CUT_GRACE_NS \
+	(2 * INT64_C(1000000000)) /* after the deadline of a stop: time for the kernel to let go */
 
 /* --- memory ------------------------------------------------------------------------------------------------- */
 
@@ -20,10 +21,12 @@ static int memory_init(struct per__worker *worker)
 {
 	const struct per__conf *conf = worker->conf;
 	uint32_t blocks = (uint32_t)(conf->memory_bytes / 2 / PER__BLOCK_BYTES);
-	int err = per__slab_init(&worker->conns, sizeof(struct per__conn), PER_CACHE_LINE, conf->connections_max);
+	int err = per__slab_init(&worker->conns, sizeof(struct per__conn), PER_CACHE_LINE,
+				 conf->connections_max);
 
 	if (err == 0)
-		err = per__slab_init(&worker->reqs, worker->upper.req_bytes, PER_CACHE_LINE, conf->connections_max);
+		err = per__slab_init(&worker->reqs, worker->upper.req_bytes, PER_CACHE_LINE,
+				     conf->connections_max);
 	if (err == 0)
 		err = per__slab_init(&worker->blocks, PER__BLOCK_BYTES, PER_CACHE_LINE, PER_MAX(blocks, 16u));
 	if (err == 0)
@@ -62,7 +65,8 @@ void *per__block_take(struct per__worker *worker, size_t bytes, size_t *cap)
 			return block;
 	}
 	block = per__buddy_take(&worker->overflow, bytes, cap);
-	per__count(block != NULL ? &worker->counters.overflow_blocks : &worker->counters.overflow_failures, 1);
+	per__count(block != NULL ? &worker->counters.overflow_blocks : &worker->counters.overflow_failures,
+		   1);
 	return block;
 }
 
@@ -117,7 +121,7 @@ int per__worker_start(struct per__worker *worker)
 		return err;
 	if (!worker->is_acceptor)
 		per__wheel_init(&worker->wheel, worker->conns.base + offsetof(struct per__conn, timer),
-		                worker->conns.object_bytes, worker->loop.now_ns);
+				worker->conns.object_bytes, worker->loop.now_ns);
 	date_refresh(worker);
 	per__mailbox_open(&worker->mailbox, true);
 	err = listeners_start(worker);
@@ -130,13 +134,20 @@ int per__worker_start(struct per__worker *worker)
 
 /* --- stopping ----------------------------------------------------------------------------------------------- */
 
+void per__worker_wake(void *worker)
+{
+	struct per__loop *loop = &((struct per__worker *)worker)->loop;
+
+	loop->be->wake(loop);
+}
+
 void per__worker_stop(struct per__worker *worker, int level)
 {
 	int old = atomic_load(&worker->stop_level);
 
 	while (old < level && !atomic_compare_exchange_weak(&worker->stop_level, &old, level))
 		;
-	worker->loop.be->wake(&worker->loop);
+	per__mailbox_poke(&worker->mailbox, per__worker_wake, worker);
 }
 
 /* Calls fn for every connection that is open. */

@@ -32,8 +32,10 @@ struct per__counters {
 struct per__upper {
 	const struct per__proto *first;       /* of a new connection */
 	const struct per__proto *first_proxy; /* of a connection that begins with a PROXY header */
+	const void *proto_conf;               /* the first protocol's own, shared by all workers */
 	size_t req_bytes;                     /* size of one exchange */
-	void (*run_post)(struct per__worker *worker, const struct per__mail *mail); /* a function from per_post() */
+	void (*run_post)(struct per__worker *worker,
+			 const struct per__mail *mail); /* a function from per_post() */
 };
 
 struct per__worker {
@@ -59,7 +61,7 @@ struct per__worker {
 
 	struct per__counters counters;
 	struct per__mailbox mailbox;
-	uint64_t handed_over; /* connections in the mailbox; atomic */
+	uint64_t handed_over;  /* connections in the mailbox; atomic */
 	atomic_int stop_level; /* 0 run, 1 stop gracefully, 2 cut */
 
 	struct per__listener *listeners; /* array, one for each listener of the server */
@@ -89,8 +91,11 @@ void per__worker_end(struct per__worker *worker);
 /** Nanoseconds until a timer of the worker is due; -1: never. */
 int64_t per__worker_wait_ns(const struct per__worker *worker);
 
-/** Asks the worker to stop; level 1 gracefully, 2 at once. Any thread, and signal handlers. */
+/** Asks the worker to stop; level 1 gracefully, 2 at once. Any thread, while the loop runs. */
 void per__worker_stop(struct per__worker *worker, int level);
+
+/** Wakes the loop of a struct per__worker: for the mailbox. Any thread, while the loop exists. */
+void per__worker_wake(void *worker);
 
 /** Runs what other threads have asked for. Called by on_wake. */
 void per__worker_mail(struct per__worker *worker);

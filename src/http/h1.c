@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * h1.c - HTTP/1.x on a connection: which bytes are head, body, trailers; when hooks are called; how an exchange ends.
+ * Parses nothing itself (h1_parse.c, chunked.c) and writes no response (resp.c). Called by conn.c through per__proto_h1.
+ * Invariant: conn->req is the one exchange in progress; input is held while it waits for its answer.
+ */
+#include "http/h1.h"
+
+#include "core/out.h"
+#include "http/h1_body.h"
+#include "http/resp.h"
+#include <string.h>
+
+void per__h1_conf_init(struct per__h1_conf *h1, const struct per__conf *conf)
+{
+	const char *name;
+
+	h1->parse = per__h1_parse_best(&name);
+	h1->limits = (struct per__h1_limits){
+		.head_bytes_max = conf->head_bytes_max,
+		.target_bytes_max = conf->target_bytes_max,
+		.fields_max = conf->head_fields_max,
+	};
+}
+
+static inline const struct per__h1_conf *h1_conf(const struct per__conn *conn)
+{
+	return conn->worker->upper.proto_conf;
+}
+
+static inline const per_handler *handler_of(const struct per_req *req)
+{
+	return &req->conn->worker->conf->handler;
+}
+
+/* --- the life of an exchange -------------------------------------------------------------------------------- */
+
+static struct per_req *exchange_begin(struct per__conn *conn)
+{
+	struct per_req *req = per__slab_take(&conn->worker->reqs);
+
+	PER_ASSERT(req != NULL); /* as many as connections */
+	memset(&req->base, 0, sizeof(*req) - offsetof(struct per_req, base));
+	req->conn = conn;
+	if (PER_UNLIKELY(req->generation == 0))
+		req->generation = 1; /* a zeroed per_ref names nothing */
+	per__h1_head_init(&req->head, req->fields, (uint16_t)conn->worker->conf->head_fields_max);
+	conn->req = req;
+	return req;
+}
+
+/* The application hears of it, the memory goes back, references are void. */
+static void exchange_end(struct per_req *req, int error)
+{
+	struct per__conn *conn = req->conn;
+	struct per__worker *worker = conn->worker;
+	const per_handler *handler = &worker->conf->handler;
+
+	req->resp = PER__RESP_ENDED;
+	if (handler->on_done != NULL && (req->flags & PER__REQ_SEEN) != 0)
+		handler->on_done(req, error, handler->user);
+	if (PER_UNLIKELY((req->flags & PER__REQ_HEAD_OWNED) != 0))
+		per__block_give(worker, (void *)(uintptr_t)req->base);
+	if (PER_UNLIKELY((req->flags & PER__REQ_BODY_OWNED) != 0))
+		per__block_give(worker, req->body);
+	if (PER_UNLIKELY(req->trailers != NULL))
+		per__block_give(worker, req->trailers);
+	if (PER_UNLIKELY(req->extra != NULL))
+		per__block_give(worker, req->extra);
+	req->generation++;
+	conn->req = NULL;
+	per__slab_give(&worker->reqs, req);
+}
+
+/* The response is complete: on to the next request, or to the end of the connection. */
+static void exchange_finish(struct per_req *req)
+{
+	struct per__conn *conn = req->conn;
+	bool is_short = req->resp_left > 0 && (req->flags & PER__REQ_NO_BODY_OUT) == 0;
+	bool goes_on = (req->flags & PER__REQ_KEEP_ALIVE) != 0 && req->phase == PER__REQ_ANSWER && !is_short;
+	bool peer_closes = (req->flags & PER__REQ_PEER_CLOSES) != 0 && req->phase == PER__REQ_ANSWER;
+
+	conn->flags &= ~(uint32_t)PER__CONN_WANT_BODY;
+	exchange_end(req, is_short ? PER_EPROTO : 0);
+	if (PER_UNLIKELY(!goes_on)) {
+		per__conn_finish(conn, !is_short && !peer_closes);
+	} else if (PER_UNLIKELY(conn->out_bytes >= conn->worker->conf->write_queue_bytes)) {
+		per__conn_hold(conn); /* the peer does not read what it asked for */
+		conn->flags |= PER__CONN_WANT_WRITABLE;
+	} else if (PER_UNLIKELY((conn->flags & PER__CONN_HOLD) != 0)) {
+		per__conn_unhold(conn);
+	}
+}
+
+/* The request cannot be answered by the application: say so if nothing was said yet, and end the connection. */
+static void exchange_fail(struct per__conn *conn, int status, int error)
+{
+	struct per_req *req = conn->req;
+	bool has_begun = req != NULL && req->resp != PER__RESP_NONE;
+
+	if (!has_begun && per__resp_error(conn, status) != 0) {
+		per__conn_close(conn, PER__CLOSE_RESET);
+		return;
+	}
+	if (req != NULL)
+		exchange_end(req, error);
+	per__conn_finish(conn, true);
+}
+
+static void bad_request(struct per__conn *conn, int status)
+{
+	per__count(&conn->worker->counters.bad_requests, 1);
+	exchange_fail(conn, status, status == 413 ? PER_ETOOBIG : PER_EPROTO);
+}
+
+void per__h1_resp_ended(struct per_req *req)
+{
+	if ((req->flags & PER__REQ_IN_HOOK) == 0)
+		per__conn_mark_dirty(req->conn);
+}
+
+/* --- calling the application -------------------------------------------------------------------------------- */
+
+static inline void hook_enter(struct per_req *req, uint16_t more)
+{
+	req->flags |= (uint16_t)(PER__REQ_IN_HOOK | PER__REQ_SEEN | more);
+}
+
+/*
+ * A hook has returned. A failed one is answered with 500, or cuts a response that had begun.
+ * Returns true when the exchange goes on: nothing has ended.
+ */
+static bool hook_leave(struct per_req *req, int result)
+{
+	req->flags &= (uint16_t) ~(PER__REQ_IN_HOOK | PER__REQ_IN_HEAD_HOOK);
+	if (PER_UNLIKELY(!per__req_is_open(req)))
+		return false;
+	if (PER_UNLIKELY(result < 0 && req->resp != PER__RESP_ENDED)) {
+		if (req->resp == PER__RESP_BEGUN ||
+		    per_reply(req, 500, PER_S("text/plain"), PER_S("Internal Server Error\n")) != 0)
+			per__conn_close(req->conn, PER__CLOSE_RESET);
+	}
+	if (!per__req_is_open(req))
+		return false;
+	if (req->resp == PER__RESP_ENDED) {
+		exchange_finish(req);
+		return false;
+	}
+	return true;
+}
+
+/* RFC 9110 section 9.3.7: a question to the server as a whole. */
+static int answer_asterisk(struct per_req *req)
+{
+	return per_reply(req, 200, PER_S(""), PER_S(""));
+}
+
+/* The request is complete. */
+static void request_dispatch(struct per_req *req)
+{
+	const per_handler *handler = handler_of(req);
+	int result;
+
+	req->phase = PER__REQ_ANSWER;
+	req->conn->flags &= ~(uint32_t)PER__CONN_WANT_BODY;
+	hook_enter(req, 0);
+	if (PER_UNLIKELY(req->head.target_form == PER__H1_ASTERISK_FORM))
+		result = answer_asterisk(req);
+	else
+		result = handler->on_request(req, handler->user);
+	if (PER_LIKELY(req->resp == PER__RESP_ENDED && result >= 0 && per__req_is_open(req))) {
+		req->flags &= (uint16_t)~PER__REQ_IN_HOOK;
+		exchange_finish(req);
+		return;
+	}
+	if (result >= 0 && req->resp == PER__RESP_NONE && (req->flags & PER__REQ_DEFERRED) == 0 &&
+	    per__req_is_open(req)) {
+		per__log(&req->conn->worker->conf->log, PER_LOG_ERROR,
+			 "a handler returned without an answer: 500");
+		result = PER_ESTATE;
+	}
+	if (hook_leave(req, result))
+		per__conn_hold(req->conn);
+}
+
+/* --- the head ----------------------------------------------------------------------------------------------- */
+
+static inline bool has_body(const struct per_req *req)
+{
+	return (req->head.flags & PER__H1_CHUNKED) != 0 || req->head.content_length > 0;
+}
+
+/* Does the connection go on after this request (RFC 9112 section 9.3)? */
+static void decide_persistence(struct per_req *req)
+{
+	const struct per__conn *conn = req->conn;
+	uint32_t requests_max = conn->worker->conf->requests_per_connection_max;
+	bool peer_wants = (req->head.flags & PER__H1_CLOSE) == 0 &&
+			  (req->head.version >= 11 || (req->head.flags & PER__H1_KEEP_ALIVE) != 0);
+
+	if (PER_UNLIKELY(!peer_wants))
+		req->flags |= PER__REQ_PEER_CLOSES;
+	else if (PER_LIKELY(requests_max == 0 || conn->requests < requests_max))
+		req->flags |= PER__REQ_KEEP_ALIVE;
+}
+
+/* The application sees the head before the body. Returns true when the body is to be read. */
+static bool head_offer(struct per_req *req)
+{
+	const per_handler *handler = handler_of(req);
+
+	if (PER_LIKELY(handler->on_head == NULL) || req->head.target_form == PER__H1_ASTERISK_FORM)
+		return true;
+	hook_enter(req, PER__REQ_IN_HEAD_HOOK);
+	return hook_leave(req, handler->on_head(req, handler->user));
+}
+
+/* A body is announced: may it come? */
+static void body_begin(struct per_req *req, size_t arrived)
+{
+	struct per__conn *conn = req->conn;
+	bool is_limited = (req->flags & PER__REQ_STREAMED) == 0 || (req->flags & PER__REQ_BODY_MAX_SET) != 0;
+
+	if (!is_limited)
+		req->body_max = UINT64_MAX;
+	if (req->head.content_length > req->body_max) {
+		bad_request(conn, 413);
+		return;
+	}
+	req->body_left = req->head.content_length;
+	per__chunked_init(&req->chunked);
+	if ((req->head.flags & PER__H1_EXPECT_CONTINUE) != 0 && arrived == 0 && req->resp == PER__RESP_NONE &&
+	    per__resp_continue(conn) != 0)
+		per__conn_close(conn, PER__CLOSE_RESET);
+}
+
+/* The head is complete; arrived bytes behind it are there already. */
+static void head_complete(struct per_req *req, size_t arrived)
+{
+	struct per__conn *conn = req->conn;
+
+	conn->requests++;
+	per__count(&conn->worker->counters.requests, 1);
+	if (PER_UNLIKELY(req->head.method == PER_METHOD_CONNECT)) {
+		bad_request(conn, 501);
+		return;
+	}
+	decide_persistence(req);
+	req->phase = has_body(req) ? PER__REQ_BODY : PER__REQ_ANSWER;
+	req->body_max = conn->worker->conf->body_bytes_max;
+	if (!head_offer(req))
+		return;
+	if (PER_LIKELY(req->phase == PER__REQ_ANSWER))
+		request_dispatch(req);
+	else
+		body_begin(req, arrived);
+}
+
+static size_t head_step(struct per__conn *conn, const uint8_t *data, size_t len)
+{
+	struct per_req *req = conn->req != NULL ? conn->req : exchange_begin(conn);
+	int n = h1_conf(conn)->parse(&req->head, &h1_conf(conn)->limits, data, len);
+
+	if (PER_UNLIKELY(n <= 0)) {
+		if (n < 0)
+			bad_request(conn, -n);
+		return 0;
+	}
+	req->base = data;
+	req->head_len = (uint32_t)n;
+	head_complete(req, len - (size_t)n);
+	return (size_t)n;
+}
+
+/* --- the body ----------------------------------------------------------------------------------------------- */
+
+/* A piece of content has arrived. Returns false when the exchange is over. */
+static bool content_arrived(struct per_req *req, uint8_t *data, size_t len)
+{
+	const per_handler *handler = handler_of(req);
+	int err = 0;
+
+	req->body_seen += len;
+	if (req->body_seen > req->body_max) {
+		bad_request(req->conn, 413);
+		return false;
+	}
+	if ((req->flags & PER__REQ_STREAMED) == 0) {
+		err = per__h1_body_collect(req, data, len);
+		if (err != 0)
+			exchange_fail(req->conn, 503, err);
+		return err == 0;
+	}
+	if (handler->on_body == NULL)
+		return true;
+	hook_enter(req, 0);
+	return hook_leave(req, handler->on_body(req, data, len, handler->user));
+}
+
+static size_t body_step_length(struct per_req *req, uint8_t *data, size_t len)
+{
+	size_t n = (size_t)PER_MIN((uint64_t)len, req->body_left);
+
+	req->body_left -= n;
+	if (content_arrived(req, data, n) && req->body_left == 0)
+		request_dispatch(req);
+	return n;
+}
+
+static size_t body_step_chunked(struct per_req *req, uint8_t *data, size_t len)
+{
+	const uint8_t *piece = NULL;
+	size_t used = 0, piece_len = 0;
+
+	switch (per__chunked_decode(&req->chunked, data, len, &used, &piece, &piece_len)) {
+	case PER__CHUNKED_MORE:
+		break;
+	case PER__CHUNKED_DATA:
+		content_arrived(req, data + (piece - data), piece_len);
+		break;
+	case PER__CHUNKED_LAST:
+		req->phase = PER__REQ_TRAILERS;
+		break;
+	case PER__CHUNKED_BAD:
+		bad_request(req->conn, 400);
+		break;
+	}
+	return used;
+}
+
+static size_t trailers_step(struct per_req *req, const uint8_t *data, size_t len)
+{
+	size_t used = 0;
+	int result = per__h1_trailers_feed(req, &h1_conf(req->conn)->limits, data, len, &used);
+
+	if (result == PER_ENOMEM)
+		exchange_fail(req->conn, 503, PER_ENOMEM);
+	else if (result < 0)
+		bad_request(req->conn, -result);
+	else if (result > 0)
+		request_dispatch(req);
+	return used;
+}
+
+/* --- called by the connection ------------------------------------------------------------------------------- */
+
+static size_t h1_step(struct per__conn *conn, uint8_t *data, size_t len)
+{
+	struct per_req *req = conn->req;
+
+	if (PER_LIKELY(req == NULL || req->phase == PER__REQ_HEAD))
+		return head_step(conn, data, len);
+	if (req->phase == PER__REQ_TRAILERS)
+		return trailers_step(req, data, len);
+	PER_ASSERT(req->phase == PER__REQ_BODY);
+	if ((req->head.flags & PER__H1_CHUNKED) != 0)
+		return body_step_chunked(req, data, len);
+	return body_step_length(req, data, len);
+}
+
+/*
+ * An exchange outlives the input it was read from: what it needs of it is copied, and the right deadline runs.
+ * Not for an incomplete head, which stays with the connection's input.
+ */
+static void exchange_suspend(struct per_req *req)
+{
+	struct per__conn *conn = req->conn;
+
+	if (req->phase == PER__REQ_HEAD) {
+		if (conn->timer_kind == PER__TIMER_IDLE && conn->requests == 0)
+			conn->timer_kind = PER__TIMER_HEAD; /* it runs since the accept */
+		else if (conn->timer_kind == PER__TIMER_IDLE || conn->timer_kind == PER__TIMER_NONE)
+			per__conn_set_timer(conn, PER__TIMER_HEAD, conn->worker->conf->head_timeout_ns);
+		return;
+	}
+	if (per__h1_req_own(req) != 0) {
+		exchange_fail(conn, 503, PER_ENOMEM);
+		return;
+	}
+	if (conn->timer_kind != PER__TIMER_RATE)
+		conn->timer_kind = PER__TIMER_NONE; /* the application's time is its own */
+	if (req->phase == PER__REQ_ANSWER || (req->flags & PER__REQ_PAUSED) != 0) {
+		conn->flags &= ~(uint32_t)PER__CONN_WANT_BODY;
+	} else {
+		conn->flags |= PER__CONN_WANT_BODY;
+		per__conn_watch_rate(conn);
+	}
+}
+
+static size_t h1_on_data(struct per__conn *conn, uint8_t *data, size_t len)
+{
+	size_t used = 0;
+
+	while (used < len && (conn->flags & (PER__CONN_HOLD | PER__CONN_CLOSING)) == 0) {
+		size_t n = h1_step(conn, data + used, len - used);
+
+		if (n == 0)
+			break;
+		used += n;
+	}
+	if (PER_UNLIKELY(conn->req != NULL) && per__conn_is_open(conn))
+		exchange_suspend(conn->req);
+	return used;
+}
+
+static void h1_on_eof(struct per__conn *conn)
+{
+	if (conn->req == NULL)
+		per__conn_finish(conn, false);
+	else
+		bad_request(conn, 400); /* incomplete for ever */
+}
+
+static void h1_on_turn(struct per__conn *conn)
+{
+	struct per_req *req = conn->req;
+
+	if (req != NULL && req->resp == PER__RESP_ENDED)
+		exchange_finish(req);
+}
+
+static void h1_on_writable(struct per__conn *conn)
+{
+	struct per_req *req = conn->req;
+	const per_handler *handler;
+
+	if (req == NULL) {
+		per__conn_unhold(conn);
+		return;
+	}
+	handler = handler_of(req);
+	if (req->resp != PER__RESP_BEGUN || handler->on_writable == NULL)
+		return;
+	hook_enter(req, 0);
+	handler->on_writable(req, handler->user);
+	req->flags &= (uint16_t)~PER__REQ_IN_HOOK;
+	if (per__req_is_open(req))
+		per__conn_mark_dirty(conn);
+}
+
+static void h1_on_drained(struct per__conn *conn)
+{
+	const struct per__conf *conf = conn->worker->conf;
+
+	if (PER_LIKELY(conn->req == NULL))
+		per__conn_set_timer(conn, PER__TIMER_IDLE, conf->idle_timeout_ns);
+	else if (conn->req->phase == PER__REQ_HEAD)
+		per__conn_set_timer(conn, PER__TIMER_HEAD, conf->head_timeout_ns);
+}
+
+static void h1_on_timeout(struct per__conn *conn)
+{
+	struct per_req *req = conn->req;
+
+	if (req != NULL && req->phase == PER__REQ_ANSWER)
+		return;
+	conn->flags |= PER__CONN_TIMED_OUT;
+	per__count(&conn->worker->counters.timeouts, 1);
+	if (req == NULL)
+		per__conn_close(conn, PER__CLOSE_NORMAL);
+	else
+		exchange_fail(conn, 408, PER_ETIMEDOUT);
+}
+
+/* Between two requests there is nothing to wait for; an exchange in progress says "Connection: close" by itself. */
+static void h1_on_stop(struct per__conn *conn)
+{
+	if (conn->req == NULL)
+		per__conn_finish(conn, false);
+	else
+		conn->req->flags &= (uint16_t)~PER__REQ_KEEP_ALIVE;
+}
+
+static void h1_on_close(struct per__conn *conn, int error)
+{
+	if (conn->req != NULL)
+		exchange_end(conn->req, error != 0 ? error : PER_EGONE);
+}
+
+void per__h1_run_post(struct per__worker *worker, const struct per__mail *mail)
+{
+	struct per_req *req = NULL;
+
+	if (mail->ref.slot < worker->reqs.touched)
+		req = per__slab_at(&worker->reqs, mail->ref.slot);
+	if (req == NULL || req->generation != mail->ref.generation || !per__req_is_open(req) ||
+	    req->resp == PER__RESP_ENDED) {
+		mail->fn(NULL, mail->arg);
+		return;
+	}
+	req->flags |= PER__REQ_IN_HOOK;
+	mail->fn(req, mail->arg);
+	req->flags &= (uint16_t)~PER__REQ_IN_HOOK;
+	if (per__req_is_open(req))
+		per__conn_mark_dirty(req->conn);
+}
+
+const struct per__proto per__proto_h1 = {
+	.name = "http/1.1",
+	.on_data = h1_on_data,
+	.on_eof = h1_on_eof,
+	.on_turn = h1_on_turn,
+	.on_writable = h1_on_writable,
+	.on_drained = h1_on_drained,
+	.on_timeout = h1_on_timeout,
+	.on_stop = h1_on_stop,
+	.on_close = h1_on_close,
+};

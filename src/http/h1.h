@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * h1.h - the protocol HTTP/1.x: from bytes to hooks, and what ends an exchange or its connection.
+ */
+#ifndef PER_HTTP_H1_H
+#define PER_HTTP_H1_H
+
+#include "core/conn.h"
+#include "core/mailbox.h"
+#include "http/h1_parse.h"
+
+/* What all workers share: worker->upper.proto_conf. */
+struct per__h1_conf {
+	per__h1_parse_fn parse;
+	struct per__h1_limits limits;
+};
+
+extern const struct per__proto per__proto_h1;
+
+/** Fills the shared part from a configuration: the fastest parser of this CPU, the limits. */
+void per__h1_conf_init(struct per__h1_conf *h1, const struct per__conf *conf);
+
+/** The response of an exchange is complete: finishes it, now or when the hook that is running has returned. */
+void per__h1_resp_ended(struct per_req *req);
+
+/** Runs a function that was posted for an exchange, with NULL when that has ended. */
+void per__h1_run_post(struct per__worker *worker, const struct per__mail *mail);
+
+#endif

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * resp.c - answering a request: the head, the framing of the body, the end. Writes into the connection's queue and never
+ * calls the backend. Called by the application and by h1.c, on the worker that owns req.
+ * Invariant: what is queued for an exchange is a prefix of one well-formed response.
+ */
+#include "http/resp.h"
+
+#include "base/num.h"
+#include "core/out.h"
+#include "http/h1.h"
+#include <string.h>
+
+/* Most bytes of a head besides Content-Type, the application's fields and the date line. */
+#define HEAD_FIXED_BYTES 192u
+/* Most bytes around a chunk: size line and CRLF behind it. */
+#define CHUNK_FRAME_BYTES 20u
+
+static inline uint8_t *put(uint8_t *pos, const void *data, size_t len)
+{
+	memcpy(pos, data, len);
+	return pos + len;
+}
+
+static inline uint8_t *put_str(uint8_t *pos, per_str str)
+{
+	return put(pos, str.ptr, str.len);
+}
+
+/* --- the head ----------------------------------------------------------------------------------------------- */
+
+static uint8_t *put_status_line(uint8_t *pos, int status)
+{
+	per_str line;
+
+	if (PER_LIKELY(status == 200))
+		return put(pos, "HTTP/1.1 200 OK\r\n", 17);
+	line = per__status_line(status);
+	if (line.ptr != NULL)
+		return put_str(pos, line);
+	pos = put(pos, "HTTP/1.1 ", 9);
+	pos += per__num_to_dec((char *)pos, (uint64_t)status);
+	return put(pos, " \r\n", 3);
+}
+
+static uint8_t *put_content_length(uint8_t *pos, uint64_t length)
+{
+	pos = put(pos, "Content-Length: ", 16);
+	pos += per__num_to_dec((char *)pos, length);
+	return put(pos, "\r\n", 2);
+}
+
+/* Content-Length or Transfer-Encoding (RFC 9112 section 6, RFC 9110 section 8.6), and what that means for later. */
+static uint8_t *put_framing(struct per_req *req, uint8_t *pos, int64_t length)
+{
+	bool is_chunked = length == PER_LENGTH_UNKNOWN && req->head.version >= 11;
+
+	if (req->status == 204 || (req->status == 304 && length <= 0))
+		return pos;
+	if (length != PER_LENGTH_UNKNOWN)
+		return put_content_length(pos, (uint64_t)length);
+	if (!is_chunked)
+		return pos; /* HTTP/1.0: the close is the end */
+	if ((req->flags & PER__REQ_NO_BODY_OUT) == 0)
+		req->flags |= PER__REQ_CHUNKED_OUT;
+	return put(pos, "Transfer-Encoding: chunked\r\n", 28);
+}
+
+static uint8_t *put_connection(const struct per_req *req, uint8_t *pos)
+{
+	if (PER_UNLIKELY((req->flags & PER__REQ_KEEP_ALIVE) == 0))
+		return put(pos, "Connection: close\r\n", 19);
+	if (PER_UNLIKELY(req->head.version == 10))
+		return put(pos, "Connection: keep-alive\r\n", 24);
+	return pos;
+}
+
+static void extra_drop(struct per_req *req)
+{
+	if (req->extra == NULL)
+		return;
+	per__block_give(req->conn->worker, req->extra);
+	req->extra = NULL;
+	req->extra_len = req->extra_cap = 0;
+}
+
+/* What the status, the method and the connection's future decide before the first byte is written. */
+static void head_decide(struct per_req *req, int status, int64_t length)
+{
+	const struct per__worker *worker = req->conn->worker;
+
+	req->status = (uint16_t)status;
+	if (req->head.method == PER_METHOD_HEAD || status == 204 || status == 304)
+		req->flags |= PER__REQ_NO_BODY_OUT;
+	if ((length == PER_LENGTH_UNKNOWN && req->head.version == 10) || worker->is_stopping ||
+	    (req->phase != PER__REQ_ANSWER && (req->flags & PER__REQ_STREAMED) == 0))
+		req->flags &= (uint16_t)~PER__REQ_KEEP_ALIVE;
+}
+
+static size_t head_bytes_max(const struct per_req *req, per_str type)
+{
+	return HEAD_FIXED_BYTES + req->conn->worker->date_line_len + type.len + req->extra_len;
+}
+
+/* Writes the whole head at pos and returns its end. */
+static uint8_t *put_head(struct per_req *req, uint8_t *pos, per_str type, int64_t length)
+{
+	const struct per__worker *worker = req->conn->worker;
+
+	pos = put_status_line(pos, req->status);
+	pos = put(pos, worker->date_line, worker->date_line_len);
+	if (type.len > 0) {
+		pos = put(pos, "Content-Type: ", 14);
+		pos = put_str(pos, type);
+		pos = put(pos, "\r\n", 2);
+	}
+	pos = put_framing(req, pos, length);
+	pos = put_connection(req, pos);
+	if (PER_UNLIKELY(req->extra_len > 0)) {
+		pos = put(pos, req->extra, req->extra_len);
+		extra_drop(req);
+	}
+	return put(pos, "\r\n", 2);
+}
+
+static int answer_check(const struct per_req *req, int status, per_str type)
+{
+	if (status < 200 || status > 599 || (type.len > 0 && !per__is_field_value(type.ptr, type.len)))
+		return PER_EINVAL;
+	if (!per__req_is_open(req))
+		return PER_EGONE;
+	return req->resp == PER__RESP_NONE ? 0 : PER_ESTATE;
+}
+
+static inline void head_count(const struct per_req *req)
+{
+	per__count(&req->conn->worker->counters.responses[req->status / 100], 1);
+}
+
+/* --- answers in one piece ----------------------------------------------------------------------------------- */
+
+static void answer_ended(struct per_req *req)
+{
+	req->resp = PER__RESP_ENDED;
+	per__h1_resp_ended(req);
+}
+
+/* A complete answer before the request is complete: the rest of the request cannot be waited for. */
+static inline void answer_is_whole(struct per_req *req)
+{
+	if (PER_UNLIKELY(req->phase != PER__REQ_ANSWER))
+		req->flags &= (uint16_t)~PER__REQ_KEEP_ALIVE;
+}
+
+int per_reply(per_req *req, int status, per_str content_type, per_str body)
+{
+	int err = answer_check(req, status, content_type);
+	uint8_t *begin, *pos;
+
+	if (PER_UNLIKELY(err != 0))
+		return err;
+	begin = per__out_reserve(req->conn, head_bytes_max(req, content_type) + body.len);
+	if (PER_UNLIKELY(begin == NULL))
+		return PER_ENOMEM;
+	head_decide(req, status, (int64_t)body.len);
+	answer_is_whole(req);
+	pos = put_head(req, begin, content_type, (int64_t)body.len);
+	if ((req->flags & PER__REQ_NO_BODY_OUT) == 0 && body.len > 0)
+		pos = put(pos, body.ptr, body.len);
+	per__out_commit(req->conn, (size_t)(pos - begin));
+	head_count(req);
+	answer_ended(req);
+	return 0;
+}
+
+/* Queues a head by itself. */
+static int head_queue(struct per_req *req, int status, per_str type, int64_t length)
+{
+	uint8_t *begin = per__out_reserve(req->conn, head_bytes_max(req, type));
+
+	if (begin == NULL)
+		return PER_ENOMEM;
+	head_decide(req, status, length);
+	per__out_commit(req->conn, (size_t)(put_head(req, begin, type, length) - begin));
+	head_count(req);
+	return 0;
+}
+
+static void release_now(per_release_fn release, void *arg)
+{
+	if (release != NULL)
+		release(arg);
+}
+
+int per_reply_ref(per_req *req, int status, per_str content_type, per_str body, per_release_fn release,
+		  void *arg)
+{
+	int err = answer_check(req, status, content_type);
+
+	if (err == 0) {
+		answer_is_whole(req);
+		err = head_queue(req, status, content_type, (int64_t)body.len);
+	}
+	if (err != 0 || (req->flags & PER__REQ_NO_BODY_OUT) != 0) {
+		release_now(release, arg);
+	} else {
+		err = per__out_lend(req->conn, body.ptr, body.len, release, arg);
+		if (err != 0) /* the head has promised a body */
+			per__conn_close(req->conn, PER__CLOSE_RESET);
+	}
+	if (err == 0)
+		answer_ended(req);
+	return err;
+}
+
+/* --- streamed answers --------------------------------------------------------------------------------------- */
+
+int per_begin(per_req *req, int status, int64_t length)
+{
+	int err = answer_check(req, status, PER_S(""));
+
+	if (err != 0)
+		return err;
+	if (length < PER_LENGTH_UNKNOWN)
+		return PER_EINVAL;
+	err = head_queue(req, status, PER_S(""), length);
+	if (err != 0)
+		return err;
+	req->resp = PER__RESP_BEGUN;
+	req->resp_left = length;
+	return 0;
+}
+
+/* May len bytes of the body be queued now? 1: they are to be dropped. */
+static int write_check(struct per_req *req, size_t len)
+{
+	struct per__conn *conn = req->conn;
+
+	if (!per__req_is_open(req))
+		return PER_EGONE;
+	if (req->resp != PER__RESP_BEGUN)
+		return PER_ESTATE;
+	if (req->resp_left != PER_LENGTH_UNKNOWN && len > (uint64_t)req->resp_left)
+		return PER_ETOOBIG;
+	if (len >= PER__SEND_MAX_BYTES / 2)
+		return PER_ETOOBIG;
+	if (conn->out_bytes >= conn->worker->conf->write_queue_bytes) {
+		conn->flags |= PER__CONN_WANT_WRITABLE;
+		return PER_EAGAIN;
+	}
+	return (req->flags & PER__REQ_NO_BODY_OUT) != 0 || len == 0 ? 1 : 0;
+}
+
+/* len bytes of the body are on their way. */
+static void write_count(struct per_req *req, size_t len)
+{
+	struct per__conn *conn = req->conn;
+
+	if (req->resp_left != PER_LENGTH_UNKNOWN)
+		req->resp_left -= (int64_t)len;
+	if (conn->out_bytes >= conn->worker->conf->write_queue_bytes)
+		conn->flags |= PER__CONN_WANT_WRITABLE;
+}
+
+static uint8_t *put_chunk_size(uint8_t *pos, size_t len)
+{
+	pos += per__num_to_hex((char *)pos, len);
+	return put(pos, "\r\n", 2);
+}
+
+int per_write(per_req *req, const void *data, size_t len)
+{
+	bool is_chunked = (req->flags & PER__REQ_CHUNKED_OUT) != 0;
+	int err = write_check(req, len);
+	uint8_t *begin, *pos;
+
+	if (err < 0)
+		return err;
+	if (err == 0) {
+		begin = pos = per__out_reserve(req->conn, len + CHUNK_FRAME_BYTES);
+		if (begin == NULL)
+			return PER_ENOMEM;
+		if (is_chunked)
+			pos = put_chunk_size(pos, len);
+		pos = put(pos, data, len);
+		if (is_chunked)
+			pos = put(pos, "\r\n", 2);
+		per__out_commit(req->conn, (size_t)(pos - begin));
+	}
+	write_count(req, len);
+	return 0;
+}
+
+/* A chunk around lent bytes. A failure in its middle cannot be mended. */
+static int chunk_lend(struct per_req *req, const void *data, size_t len, per_release_fn release, void *arg)
+{
+	uint8_t *begin = per__out_reserve(req->conn, CHUNK_FRAME_BYTES);
+	int err;
+
+	if (begin == NULL) {
+		release_now(release, arg);
+		return PER_ENOMEM;
+	}
+	per__out_commit(req->conn, (size_t)(put_chunk_size(begin, len) - begin));
+	err = per__out_lend(req->conn, data, len, release, arg);
+	if (err == 0)
+		err = per__out_copy(req->conn, "\r\n", 2);
+	if (err != 0)
+		per__conn_close(req->conn, PER__CLOSE_RESET);
+	return err;
+}
+
+int per_write_ref(per_req *req, const void *data, size_t len, per_release_fn release, void *arg)
+{
+	int err = write_check(req, len);
+
+	if (err != 0) {
+		release_now(release, arg);
+		if (err > 0)
+			write_count(req, len);
+		return PER_MIN(err, 0);
+	}
+	if ((req->flags & PER__REQ_CHUNKED_OUT) != 0)
+		err = chunk_lend(req, data, len, release, arg);
+	else
+		err = per__out_lend(req->conn, data, len, release, arg);
+	if (err == 0)
+		write_count(req, len);
+	return err;
+}
+
+/* The last chunk and the trailer section. */
+static int chunks_end(struct per_req *req)
+{
+	uint8_t *begin = per__out_reserve(req->conn, req->extra_len + 8);
+	uint8_t *pos;
+
+	if (begin == NULL)
+		return PER_ENOMEM;
+	pos = put(begin, "0\r\n", 3);
+	if (req->extra_len > 0)
+		pos = put(pos, req->extra, req->extra_len);
+	pos = put(pos, "\r\n", 2);
+	per__out_commit(req->conn, (size_t)(pos - begin));
+	return 0;
+}
+
+int per_end(per_req *req)
+{
+	if (!per__req_is_open(req))
+		return PER_EGONE;
+	if (req->resp != PER__RESP_BEGUN)
+		return PER_ESTATE;
+	if ((req->flags & PER__REQ_CHUNKED_OUT) != 0 && chunks_end(req) != 0)
+		per__conn_close(req->conn, PER__CLOSE_RESET);
+	if (req->resp_left > 0 && (req->flags & PER__REQ_NO_BODY_OUT) == 0)
+		req->flags &= (uint16_t)~PER__REQ_KEEP_ALIVE; /* the close tells the peer */
+	answer_ended(req);
+	return 0;
+}
+
+/* --- the rest ----------------------------------------------------------------------------------------------- */
+
+int per_interim(per_req *req, int status)
+{
+	uint8_t *begin, *pos;
+
+	if (status < 102 || status > 199)
+		return PER_EINVAL;
+	if (!per__req_is_open(req))
+		return PER_EGONE;
+	if (req->resp != PER__RESP_NONE)
+		return PER_ESTATE;
+	if (req->head.version >= 11) {
+		begin = per__out_reserve(req->conn, HEAD_FIXED_BYTES + req->extra_len);
+		if (begin == NULL)
+			return PER_ENOMEM;
+		pos = put_status_line(begin, status);
+		if (req->extra_len > 0)
+			pos = put(pos, req->extra, req->extra_len);
+		pos = put(pos, "\r\n", 2);
+		per__out_commit(req->conn, (size_t)(pos - begin));
+	}
+	extra_drop(req);
+	return 0;
+}
+
+void per_abort(per_req *req)
+{
+	per__conn_close(req->conn, PER__CLOSE_RESET);
+}
+
+int per_defer(per_req *req, per_ref *out)
+{
+	const struct per__worker *worker = req->conn->worker;
+
+	if (req->resp == PER__RESP_ENDED)
+		return PER_ESTATE;
+	req->flags |= PER__REQ_DEFERRED;
+	if (out != NULL)
+		*out = (per_ref){ worker->index, per__slab_index(&worker->reqs, req), req->generation };
+	return 0;
+}
+
+int per__resp_error(struct per__conn *conn, int status)
+{
+	const struct per__worker *worker = conn->worker;
+	per_str line = per__status_line(status);
+	per_str reason = per_reason(status);
+	uint8_t *begin =
+		per__out_reserve(conn, HEAD_FIXED_BYTES + worker->date_line_len + line.len + reason.len);
+	uint8_t *pos;
+
+	if (begin == NULL)
+		return PER_ENOMEM;
+	pos = put_str(begin, line);
+	pos = put(pos, worker->date_line, worker->date_line_len);
+	pos = put_str(pos, PER_S("Content-Type: text/plain\r\n"));
+	pos = put_content_length(pos, reason.len + 1);
+	pos = put_str(pos, PER_S("Connection: close\r\n\r\n"));
+	pos = put_str(pos, reason);
+	pos = put(pos, "\n", 1);
+	per__out_commit(conn, (size_t)(pos - begin));
+	per__count(&conn->worker->counters.responses[status / 100], 1);
+	return 0;
+}
+
+int per__resp_continue(struct per__conn *conn)
+{
+	return per__out_copy(conn, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+}

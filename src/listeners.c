@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listeners.c - the places where a server listens: from configuration to sockets, dealt out to the loops that accept.
+ * Called by server.c at the beginning and end of a server's life.
+ */
+#include "backend/listen.h"
+#include "base/mem.h"
+#include "server.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+static unsigned accepting_loops(const struct per_server *server)
+{
+	return server->conf.accept_threads > 0 ? server->conf.accept_threads : server->conf.workers;
+}
+
+/* "http://127.0.0.1:3000": what a person types; a wildcard is shown as localhost. */
+static void place_name(struct per__place *place)
+{
+	char address[160];
+
+	per__addr_format(&place->addr, address, sizeof(address));
+	if (place->addr.storage.ss_family == AF_UNIX)
+		snprintf(place->text, sizeof(place->text), "%s", address);
+	else if (place->addr.is_wildcard)
+		snprintf(place->text, sizeof(place->text), "http://localhost:%u",
+			 (unsigned)per__addr_port(&place->addr));
+	else
+		snprintf(place->text, sizeof(place->text), "http://%s", address);
+}
+
+/*
+ * Opens one socket, or one for each loop. With SO_REUSEPORT a second server on the same port would go unnoticed, so
+ * the address is first taken without it.
+ */
+static int place_open(struct per_server *server, struct per__place *place, const per_listen *listen)
+{
+	struct per__listen_conf conf = {
+		.backlog = listen->backlog > 0 ? listen->backlog : 4096,
+		.unix_mode = listen->unix_mode != 0 ? listen->unix_mode : 0666,
+		.v6only = (listen->flags & PER_LISTEN_V6ONLY) != 0,
+	};
+	unsigned wanted = place->is_shared ? 1 : accepting_loops(server);
+	int fd = per__listen_open(&place->addr, &conf, &server->conf.log);
+
+	if (fd < 0)
+		return fd;
+	if (wanted == 1) {
+		place->fds[place->fd_cnt++] = fd;
+		return 0;
+	}
+	per__listen_close(fd, &place->addr, false);
+	conf.reuseport = true;
+	while (place->fd_cnt < wanted) {
+		fd = per__listen_open(&place->addr, &conf, &server->conf.log);
+		if (fd < 0)
+			return fd;
+		place->fds[place->fd_cnt++] = fd;
+	}
+	return 0;
+}
+
+static int place_add(struct per_server *server, const per_listen *listen)
+{
+	struct per__place *place = &server->places[server->place_cnt];
+	const char *why = "no address";
+	int err = listen->address != NULL ? per__addr_parse(&place->addr, listen->address, &why) : PER_EADDR;
+
+	if (err != 0) {
+		per__log(&server->conf.log, PER_LOG_ERROR, "cannot listen on \"%s\": %s",
+			 listen->address != NULL ? listen->address : "", why);
+		return err;
+	}
+	place->flags = listen->flags;
+	place->is_shared = place->addr.inherited_fd >= 0 || place->addr.storage.ss_family == AF_UNIX;
+	place->fds = per__mem_alloc(accepting_loops(server) * sizeof(int));
+	if (place->fds == NULL)
+		return PER_ENOMEM;
+	server->place_cnt++;
+	if (server->backend->id != PER__BACKEND_SIM)
+		err = place_open(server, place, listen);
+	place_name(place);
+	return err;
+}
+
+int per__places_open(struct per_server *server, const per_config *config)
+{
+	char address[300];
+	per_listen single = { .address = address };
+	const per_listen *listen = config->listen_count > 0 ? config->listen : &single;
+	size_t cnt = config->listen_count > 0 ? config->listen_count : 1;
+	const char *host = config->host != NULL ? config->host : "*";
+	bool is_v6 = strchr(host, ':') != NULL && host[0] != '[';
+	int err = 0;
+
+	if (cnt > PER__LISTENERS_MAX) {
+		per__log(&server->conf.log, PER_LOG_ERROR, "%zu listeners; at most %u are possible", cnt,
+			 PER__LISTENERS_MAX);
+		return PER_EINVAL;
+	}
+	snprintf(address, sizeof(address), is_v6 ? "[%s]:%u" : "%s:%u", host,
+		 (unsigned)(config->port != 0 ? config->port : 3000));
+	server->places = per__mem_alloc(cnt * sizeof(*server->places));
+	if (server->places == NULL)
+		return PER_ENOMEM;
+	for (size_t i = 0; i < cnt && err == 0; i++)
+		err = place_add(server, &listen[i]);
+	return err;
+}
+
+void per__places_close(struct per_server *server)
+{
+	for (size_t i = 0; i < server->place_cnt; i++) {
+		struct per__place *place = &server->places[i];
+
+		for (unsigned k = 0; k < place->fd_cnt; k++)
+			per__listen_close(place->fds[k], &place->addr, k + 1 == place->fd_cnt);
+		per__mem_free(place->fds);
+	}
+	per__mem_free(server->places);
+	server->places = NULL;
+	server->place_cnt = 0;
+}
+
+static void listener_fill(struct per__listener *listener, const struct per__place *place, size_t index,
+			  unsigned loop)
+{
+	*listener = (struct per__listener){
+		.fd = place->fd_cnt == 0 ? -1 : place->fds[place->is_shared ? 0 : loop % place->fd_cnt],
+		.index = (uint16_t)index,
+		.is_unix = place->addr.storage.ss_family == AF_UNIX,
+		.is_proxy = (place->flags & PER_LISTEN_PROXY) != 0,
+	};
+}
+
+int per__places_deal(struct per_server *server)
+{
+	for (unsigned i = 0; i < server->loop_cnt; i++) {
+		struct per__worker *worker = server->workers[i];
+		unsigned loop = worker->is_acceptor ? i - server->conf.workers : i;
+
+		/* Workers behind acceptors keep the array too: it tells them what a listener's connections begin with. */
+		worker->listeners = per__mem_alloc(server->place_cnt * sizeof(struct per__listener));
+		if (worker->listeners == NULL)
+			return PER_ENOMEM;
+		for (size_t k = 0; k < server->place_cnt; k++)
+			listener_fill(&worker->listeners[k], &server->places[k], k, loop);
+		if (worker->is_acceptor || server->conf.accept_threads == 0)
+			worker->listener_cnt = server->place_cnt;
+	}
+	return 0;
+}

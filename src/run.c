@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c - running a server: on its own threads (per_server_run), or driven by the application (per_server_poll); stopping it.
+ * The thread that runs a server waits at a pipe; a byte in it asks for a stop, or tells that a loop has ended.
+ */
+#include "base/cpus.h"
+#include "server.h"
+#include <errno.h>
+#include <unistd.h>
+
+/* --- one loop's thread -------------------------------------------------------------------------------------- */
+
+static void pin_thread(const struct per__worker *worker)
+{
+	struct per__cpus cpus;
+	unsigned cpu;
+
+	if (!worker->conf->pin || worker->is_acceptor)
+		return;
+	per__cpus_read(&cpus);
+	if (cpus.allowed == 0)
+		return;
+	cpu = cpus.cpu[worker->index % cpus.allowed];
+	if (per__cpus_pin(cpu) != 0)
+		per__log(&worker->conf->log, PER_LOG_WARN, "worker %u cannot be pinned to CPU %u",
+			 worker->index, cpu);
+}
+
+static int loop_start(struct per__worker *worker)
+{
+	const per_handler *handler = &worker->conf->handler;
+	int err = per__worker_start(worker);
+
+	if (err != 0) {
+		per__log(&worker->conf->log, PER_LOG_ERROR, "worker %u cannot start: %s", worker->index,
+			 per_strerror(err));
+		return err;
+	}
+	if (!worker->is_acceptor && handler->worker_init != NULL)
+		err = handler->worker_init(worker->index, &worker->user_state, handler->user);
+	if (err != 0)
+		per__worker_end(worker);
+	return err < 0 ? err : 0;
+}
+
+static void loop_end(struct per__worker *worker)
+{
+	const per_handler *handler = &worker->conf->handler;
+
+	per__worker_end(worker);
+	if (!worker->is_acceptor && handler->worker_exit != NULL)
+		handler->worker_exit(worker->index, worker->user_state, handler->user);
+}
+
+static void start_report(struct per_server *server, int err)
+{
+	pthread_mutex_lock(&server->start_mutex);
+	server->start_cnt++;
+	if (err != 0 && server->start_error == 0)
+		server->start_error = err;
+	pthread_cond_signal(&server->start_cond);
+	pthread_mutex_unlock(&server->start_mutex);
+}
+
+static void pipe_tell(const struct per_server *server, char what)
+{
+	ssize_t n;
+
+	do {
+		n = write(server->pipe_write, &what, 1);
+	} while (n < 0 && errno == EINTR);
+}
+
+static void *loop_main(void *arg)
+{
+	struct per__worker *worker = arg;
+	int err;
+
+	pin_thread(worker);
+	err = loop_start(worker);
+	start_report(worker->server, err);
+	if (err != 0)
+		return NULL;
+	while (!worker->is_done && err == 0)
+		err = per__worker_turn(worker, -1);
+	if (err != 0)
+		per__log(&worker->conf->log, PER_LOG_ERROR, "worker %u ends: %s", worker->index,
+			 per_strerror(err));
+	loop_end(worker);
+	pipe_tell(worker->server, 'e');
+	return NULL;
+}
+
+/* --- per_server_run ----------------------------------------------------------------------------------------- */
+
+static int thread_start(struct per_server *server, unsigned index)
+{
+	pthread_attr_t attr;
+	int err;
+
+	if (pthread_attr_init(&attr) != 0)
+		return PER_ENOMEM;
+	err = server->conf.stack_bytes > 0 ? pthread_attr_setstacksize(&attr, server->conf.stack_bytes) : 0;
+	if (err == 0)
+		err = pthread_create(&server->threads[index], &attr, loop_main, server->workers[index]);
+	pthread_attr_destroy(&attr);
+	return err == 0 ? 0 : err == EINVAL ? PER_EINVAL : PER_ENOMEM;
+}
+
+/* Starts the threads of loops [from, to) and waits until each has started or failed. */
+static int threads_start(struct per_server *server, unsigned from, unsigned to, unsigned *started)
+{
+	int err = 0;
+
+	for (unsigned i = from; i < to && err == 0; i++) {
+		err = thread_start(server, i);
+		if (err == 0)
+			(*started)++;
+	}
+	pthread_mutex_lock(&server->start_mutex);
+	while (server->start_cnt < *started)
+		pthread_cond_wait(&server->start_cond, &server->start_mutex);
+	err = err != 0 ? err : server->start_error;
+	pthread_mutex_unlock(&server->start_mutex);
+	return err;
+}
+
+static void loops_stop(struct per_server *server, int level)
+{
+	for (unsigned i = 0; i < server->loop_cnt; i++)
+		per__worker_stop(server->workers[i], level);
+}
+
+/* Waits for requests to stop and for the end of the loops; a loop that ends by itself ends the others. */
+static void wait_for_end(struct per_server *server, unsigned loops)
+{
+	unsigned ended = 0;
+	int level = 0;
+	char what;
+
+	while (ended < loops) {
+		ssize_t n = read(server->pipe_read, &what, 1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		ended += n == 1 && what == 'e';
+		level = PER_MIN(level + (what == 's'), 2);
+		if (level == 0 && ended > 0)
+			level = 1;
+		loops_stop(server, level);
+	}
+}
+
+int per_server_run(per_server *server)
+{
+	int expected = PER__SERVER_NEW;
+	unsigned started = 0;
+	int err = 0;
+
+	if (!atomic_compare_exchange_strong(&server->state, &expected, PER__SERVER_RUNNING))
+		return PER_ESTATE;
+	if (server->conf.handle_signals)
+		err = per__signals_add(server->pipe_write);
+	if (err == 0)
+		err = threads_start(server, 0, server->conf.workers, &started);
+	if (err == 0) /* acceptors need workers that can be given connections */
+		err = threads_start(server, server->conf.workers, server->loop_cnt, &started);
+	if (err != 0)
+		loops_stop(server, 2);
+	else
+		wait_for_end(server, started);
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(server->threads[i], NULL);
+	if (server->conf.handle_signals)
+		per__signals_remove(server->pipe_write);
+	atomic_store(&server->state, PER__SERVER_ENDED);
+	return err;
+}
+
+/* --- per_server_poll ---------------------------------------------------------------------------------------- */
+
+/* The first call makes the calling thread the worker's. */
+static int polled_start(struct per_server *server)
+{
+	int state = atomic_load(&server->state);
+	int err;
+
+	if (state == PER__SERVER_POLLED)
+		return 0;
+	if (state != PER__SERVER_NEW)
+		return PER_ESTATE;
+	if (server->loop_cnt != 1)
+		return PER_EINVAL;
+	err = loop_start(server->workers[0]);
+	if (err == 0)
+		atomic_store(&server->state, PER__SERVER_POLLED);
+	return err;
+}
+
+void per__run_end_polled(struct per_server *server)
+{
+	loop_end(server->workers[0]);
+	atomic_store(&server->state, PER__SERVER_ENDED);
+}
+
+int per_server_poll(per_server *server, int timeout_ms)
+{
+	struct per__worker *worker = server->workers[0];
+	int err = atomic_load(&server->state) == PER__SERVER_ENDED ? 0 : polled_start(server);
+	int stop_level = atomic_load(&server->stop_level);
+
+	if (err != 0 || atomic_load(&server->state) == PER__SERVER_ENDED)
+		return err;
+	if (stop_level > atomic_load(&worker->stop_level))
+		per__worker_stop(worker, stop_level);
+	err = per__worker_turn(worker, timeout_ms < 0 ? -1 : (int64_t)timeout_ms * 1000000);
+	if (err == 0 && !worker->is_done)
+		return 1;
+	per__run_end_polled(server);
+	return err;
+}
+
+int per_server_poll_fd(per_server *server)
+{
+	int err = polled_start(server);
+
+	return err != 0 ? err : server->backend->poll_fd(&server->workers[0]->loop);
+}
+
+int per_server_poll_timeout_ms(per_server *server)
+{
+	int64_t wait_ns = polled_start(server) == 0 ? per__worker_wait_ns(server->workers[0]) : -1;
+
+	if (wait_ns < 0)
+		return -1;
+	return (int)PER_MIN((wait_ns + 999999) / 1000000, (int64_t)INT32_MAX);
+}
+
+/* Only what a signal handler may do: an atomic, a write, and the wake of a loop that the caller's thread keeps alive. */
+void per_server_stop(per_server *server)
+{
+	int level = atomic_load(&server->stop_level);
+
+	while (level < 2 && !atomic_compare_exchange_weak(&server->stop_level, &level, level + 1))
+		;
+	if (atomic_load(&server->state) == PER__SERVER_POLLED)
+		server->backend->wake(&server->workers[0]->loop);
+	else
+		pipe_tell(server, 's');
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server.h - a server as its own files see it: the workers, the listeners, the pipe that stops it.
+ * Shared by server.c, run.c, listeners.c and stats.c only.
+ */
+#ifndef PER_SERVER_H
+#define PER_SERVER_H
+
+#include "base/addr.h"
+#include "core/conf.h"
+#include "core/worker.h"
+#include "http/h1.h"
+#include <peregrine/server.h>
+#include <pthread.h>
+
+#define PER__LISTENERS_MAX 64u
+#define PER__BACKEND_SIM 100 /* the simulator of the tests: listeners have no socket */
+
+/* One address that the server listens on: a socket for each loop that accepts, or one that they share. */
+struct per__place {
+	struct per__addr addr;
+	char text[200]; /* for people */
+	unsigned flags; /* PER_LISTEN_* */
+	bool is_shared; /* one socket for all: unix sockets, inherited ones, a single loop */
+	unsigned fd_cnt;
+	int *fds;
+};
+
+enum per__server_state { PER__SERVER_NEW, PER__SERVER_POLLED, PER__SERVER_RUNNING, PER__SERVER_ENDED };
+
+struct per_server {
+	struct per__conf conf;
+	struct per__h1_conf h1;
+	const struct per__backend *backend;
+	char backend_reason[256];
+
+	struct per__place *places;
+	size_t place_cnt;
+
+	struct per__worker **workers; /* conf.workers of them, then conf.accept_threads acceptors */
+	pthread_t *threads;
+	unsigned loop_cnt; /* workers and acceptors */
+
+	_Atomic int state;         /* enum per__server_state */
+	_Atomic int stop_level;    /* how often a stop was asked for, at most 2 */
+	int pipe_read, pipe_write; /* 's': stop; 'e': a loop has ended */
+
+	pthread_mutex_t start_mutex; /* guards the two below */
+	pthread_cond_t start_cond;
+	unsigned start_cnt; /* loops that have started or failed */
+	int start_error;
+};
+
+/** Opens every listener of config. Returns 0 or a negative PER_E* with the reason in the log. */
+int per__places_open(struct per_server *server, const per_config *config);
+void per__places_close(struct per_server *server);
+
+/** Gives each accepting loop its array of listeners. Returns 0 or PER_ENOMEM. */
+int per__places_deal(struct per_server *server);
+
+/** Ends the loop of a server that was driven by per_server_poll(). On the same thread. */
+void per__run_end_polled(struct per_server *server);
+
+/** Registers the write end of a server's pipe with the process's handlers for SIGINT and SIGTERM. Returns 0 or PER_E*. */
+int per__signals_add(int pipe_write);
+void per__signals_remove(int pipe_write);
+
+#endif
