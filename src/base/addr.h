@@ -31,7 +31,7 @@ struct per__peer {
  */
 int per__addr_parse(struct per__addr *out, const char *text, const char **why);
 
-/** "127.0.0.1:80", "[::1]:80", "unix:/path", "unix:@name". Returns the length without NUL; cap of 160 always suffices. */
+/** "127.0.0.1:80", "[::1]:80", "unix:/path", "unix:@name", "*:80", "fd:3". Returns the length without NUL; cap of 160 always suffices. */
 int per__addr_format(const struct per__addr *addr, char *buf, size_t cap);
 
 /** The TCP port in host order; 0 for unix sockets. */
@@ -40,7 +40,13 @@ void per__addr_set_port(struct per__addr *addr, uint16_t port);
 
 /** From a kernel address; IPv4 mapped into IPv6 becomes IPv4. */
 void per__peer_from_sockaddr(struct per__peer *out, const struct sockaddr *addr, socklen_t len);
+void per__peer_set_ip6(struct per__peer *peer, const uint8_t ip[16]); /* the same, leaves the port alone */
+
+/** "192.0.2.1:50000", "[2001:db8::1]:50000", "unix:", "unknown". Returns the length without NUL; cap of 64 always suffices. */
 int per__peer_format(const struct per__peer *peer, char *buf, size_t cap);
+
+/** An IPv4 or IPv6 literal and nothing else, into family (4 or 6) and bytes in network order. */
+bool per__ip_parse(const char *src, size_t len, uint8_t *family, uint8_t ip[16]);
 
 /** A list of networks, parsed once: "10.0.0.0/8, 2001:db8::/32, ::1, unix". At most PER__NETS_MAX entries. */
 #define PER__NETS_MAX 64u

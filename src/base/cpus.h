@@ -20,6 +20,14 @@ void per__cpus_read(struct per__cpus *out);
 /** Parses the text of cgroup v2's cpu.max ("200000 100000", "max 100000"); CPUs rounded up, 0: no limit or not understood. */
 uint32_t per__cpus_parse_cpu_max(const char *text);
 
+/**
+ * The strictest limit of the process's cgroup and those above it, in CPUs; 0: none.
+ *
+ * cgroup_file  /proc/self/cgroup
+ * root         /sys/fs/cgroup: v2 is mounted there, v1's cpu controller in its directory "cpu"
+ */
+uint32_t per__cpus_read_quota(const char *cgroup_file, const char *root);
+
 /** Pins the calling thread to one CPU. Returns 0, PER_ENOTSUP, or PER_EINVAL. */
 int per__cpus_pin(unsigned cpu);
 
