@@ -250,7 +250,10 @@ static void accept_now(struct sim_loop *state, struct per__sim_peer *peer)
 		per__count(&counters->accept_pauses, 1);
 		peer->is_refused = true;
 		sim_peer_server_closed(peer, false);
-		state->is_accept_blocked = true;
+		if (state->open_cnt != 0)
+			state->is_accept_blocked = true;
+		else /* no close to wait for: the table that is full is another loop's */
+			state->accept_not_before = sim->now_ns + 1 + (int64_t)sim_random_below(sim, RETRY_NS);
 		return;
 	}
 	sim_attach(state, sock, peer);
