@@ -47,7 +47,7 @@ static struct epoll *epoll_of(struct per__loop *loop)
 
 static int control(struct per__loop *loop, int op, int fd, struct epoll_event event)
 {
-	per__count(&loop->counters.syscalls, 1);
+	per__ready_count_syscall(loop);
 	return epoll_ctl(epoll_of(loop)->fd, op, fd, &event) < 0 ? -errno : 0;
 }
 
@@ -108,7 +108,7 @@ static void epoll_listener_del(struct per__loop *loop, struct per__listener *lis
 
 static void epoll_kick(struct per__loop *loop)
 {
-	per__count(&loop->counters.syscalls, 1);
+	per__ready_count_syscall(loop);
 	(void)eventfd_write(epoll_of(loop)->wake_fd, 1);
 }
 
@@ -185,7 +185,7 @@ static int epoll_poll(struct per__loop *loop, int64_t timeout_ns)
 	struct epoll *epoll = epoll_of(loop);
 
 	timeout_ns = per__ready_begin(loop, timeout_ns);
-	per__count(&loop->counters.syscalls, 1);
+	per__ready_count_syscall(loop);
 	epoll->count = wait_events(epoll, timeout_ns);
 	epoll->pos = 0;
 	if (PER_UNLIKELY(epoll->count < 0)) {

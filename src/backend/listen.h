@@ -10,7 +10,7 @@
 
 struct per__listen_conf {
 	int backlog;
-	unsigned unix_mode;
+	unsigned unix_mode; /* permission bits of a unix socket's file; 0: as the umask leaves them */
 	bool reuseport; /* one socket per worker on the same address */
 	bool v6only;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * readiness.c - sends, receives, ends and accepting on top of readiness, the same for epoll and kqueue.
- * Does not wait and does not know how interest is registered. Called by epoll.c and kqueue.c.
+ * readiness.c - sends, receives and ends on top of readiness, the same for epoll and kqueue.
+ * Does not accept (readiness_accept.c), wait, or know how interest is registered. Called by epoll.c and kqueue.c.
  * Invariant: up-calls are made only between arrive and finish; list moves keep F_LISTED true.
  */
 #include "backend/readiness.h"
@@ -14,9 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_UNTIL_CLOSE INT64_MAX
-#define NS_PER_MS INT64_C(1000000)
-
 #ifdef MSG_NOSIGNAL
 #define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 #else
@@ -24,16 +21,6 @@
 #endif
 
 enum send_result { SEND_DONE, SEND_WAITS, SEND_STARVED, SEND_BROKE };
-
-static struct per__ready *ready_of(struct per__loop *loop)
-{
-	return loop->be_state;
-}
-
-static void count_syscall(struct per__loop *loop)
-{
-	per__count(&loop->counters.syscalls, 1);
-}
 
 int per__ready_error(int error)
 {
@@ -90,10 +77,9 @@ static void list_take(struct per__ready_list *to, struct per__ready_list *from)
 	*from = (struct per__ready_list){ NULL, NULL };
 }
 
-/* Sees to it that the socket is looked at by the next poll, or by the rest of this one. */
-static void work_add(struct per__loop *loop, struct per__sock *sock)
+void per__ready_work_add(struct per__loop *loop, struct per__sock *sock)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 
 	if (sock->flags & PER__READY_F_LISTED)
 		return;
@@ -104,10 +90,9 @@ static void work_add(struct per__loop *loop, struct per__sock *sock)
 
 /* --- the table of open sockets ------------------------------------------------------------------ */
 
-/* Begins to receive. Returns 0, or a negative errno with the descriptor still the caller's. */
-static int sock_open(struct per__loop *loop, struct per__sock *sock, int fd)
+int per__ready_sock_open(struct per__loop *loop, struct per__sock *sock, int fd)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 	int error;
 
 	PER_ASSERT(sock->state == PER__SOCK_FREE);
@@ -141,19 +126,19 @@ static void table_remove(struct per__ready *ready, struct per__sock *sock)
 
 void per__ready_sock_end(struct per__loop *loop, struct per__sock *sock, int error)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 
 	if (sock->state != PER__SOCK_OPEN)
 		return;
 	table_remove(ready, sock);
 	ready->ops->sock_forget(loop, sock);
 	(void)close(sock->fd);
-	count_syscall(loop);
+	per__ready_count_syscall(loop);
 	sock->fd = -1;
 	sock->state = PER__SOCK_CLOSING;
 	sock->out_cnt = 0;
 	sock->be.ready.error = error;
-	work_add(loop, sock);
+	per__ready_work_add(loop, sock);
 }
 
 /* --- sending ------------------------------------------------------------------------------------ */
@@ -199,7 +184,7 @@ static enum send_result send_wait(struct per__loop *loop, struct per__sock *sock
 	if (sock->flags & PER__READY_F_WANTS_WRITE)
 		return SEND_WAITS;
 	sock->flags |= PER__READY_F_WANTS_WRITE;
-	error = ready_of(loop)->ops->sock_want_write(loop, sock);
+	error = per__ready_of(loop)->ops->sock_want_write(loop, sock);
 	if (PER_LIKELY(error == 0))
 		return SEND_WAITS;
 	per__ready_sock_end(loop, sock, error);
@@ -217,7 +202,7 @@ static enum send_result send_try(struct per__loop *loop, struct per__sock *sock)
 
 	while (sock->out_cnt > 0) {
 		n = send_once(sock, &asked);
-		count_syscall(loop);
+		per__ready_count_syscall(loop);
 		if (PER_UNLIKELY(n < 0)) {
 			if (errno == EINTR)
 				continue;
@@ -256,7 +241,7 @@ static void sock_writable(struct per__loop *loop, struct per__sock *sock)
 		per__on_sent(loop, sock);
 		break;
 	case SEND_STARVED:
-		work_add(loop, sock);
+		per__ready_work_add(loop, sock);
 		break;
 	case SEND_WAITS:
 	case SEND_BROKE:
@@ -268,7 +253,7 @@ static void sock_writable(struct per__loop *loop, struct per__sock *sock)
 
 static void sock_deliver(struct per__loop *loop, struct per__sock *sock, size_t len)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 
 	sock->bytes_in += len;
 	per__count(&loop->counters.bytes_in, len);
@@ -283,7 +268,7 @@ static bool recv_failed(struct per__loop *loop, struct per__sock *sock, int erro
 		return true;
 	if (error == ENOBUFS || error == ENOMEM) {
 		sock->flags |= PER__READY_F_READABLE;
-		work_add(loop, sock);
+		per__ready_work_add(loop, sock);
 	} else if (error != EAGAIN && error != EWOULDBLOCK) {
 		per__ready_sock_end(loop, sock, -error);
 	}
@@ -296,7 +281,7 @@ static bool recv_failed(struct per__loop *loop, struct per__sock *sock, int erro
  */
 static void sock_readable(struct per__loop *loop, struct per__sock *sock)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 	unsigned reads = 0;
 	ssize_t n;
 
@@ -304,7 +289,7 @@ static void sock_readable(struct per__loop *loop, struct per__sock *sock)
 	while (reads < PER__READY_READS_PER_TURN) {
 		per__mem_unpoison(ready->buf, ready->buf_bytes);
 		n = recv(sock->fd, ready->buf, ready->buf_bytes, MSG_DONTWAIT);
-		count_syscall(loop);
+		per__ready_count_syscall(loop);
 		if (PER_UNLIKELY(n < 0)) {
 			if (recv_failed(loop, sock, errno))
 				continue;
@@ -324,7 +309,7 @@ static void sock_readable(struct per__loop *loop, struct per__sock *sock)
 		reads++;
 	}
 	sock->flags |= PER__READY_F_READABLE;
-	work_add(loop, sock);
+	per__ready_work_add(loop, sock);
 }
 
 /* Nothing will be read now that could report the error, so it is asked for. */
@@ -333,7 +318,7 @@ static void sock_failed(struct per__loop *loop, struct per__sock *sock)
 	int error = 0;
 	socklen_t len = sizeof(error);
 
-	count_syscall(loop);
+	per__ready_count_syscall(loop);
 	if (getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error != 0)
 		per__ready_sock_end(loop, sock, -error);
 }
@@ -364,162 +349,12 @@ void per__ready_sock_event(struct per__loop *loop, struct per__sock *sock, unsig
 	sock_readable(loop, sock);
 }
 
-/* --- accepting ---------------------------------------------------------------------------------- */
-
-static int accept_one(int listener_fd)
-{
-#if defined(__APPLE__)
-	int fd = accept(listener_fd, NULL, NULL);
-
-	if (fd >= 0) {
-		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	}
-	return fd;
-#else
-	return accept4(listener_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-#endif
-}
-
-/* Stops watching every listener: a level-triggered one would be reported again and again. */
-static void accept_rest(struct per__loop *loop, int64_t retry_ns)
-{
-	struct per__ready *ready = ready_of(loop);
-
-	if (ready->accept_retry_ns == 0) {
-		per__count(&loop->counters.accept_pauses, 1);
-		for (struct per__listener *l = ready->listeners; l != NULL; l = l->next)
-			ready->ops->listener_del(loop, l);
-	}
-	ready->accept_retry_ns = retry_ns;
-}
-
-static int64_t accept_retry_time(void)
-{
-	return per__clock_now_ns() + PER__ACCEPT_RETRY_MS * NS_PER_MS;
-}
-
-static void accept_resume(struct per__loop *loop)
-{
-	struct per__ready *ready = ready_of(loop);
-
-	if (ready->accept_retry_ns == 0)
-		return;
-	ready->accept_retry_ns = 0;
-	for (struct per__listener *l = ready->listeners; l != NULL; l = l->next) {
-		if (ready->ops->listener_add(loop, l) == 0)
-			continue;
-		accept_rest(loop, accept_retry_time()); /* the kernel has no memory for it now */
-		return;
-	}
-}
-
-/* accept failed. Returns true to try the next one. */
-static bool accept_failed(struct per__loop *loop, int error)
-{
-	if (error == EAGAIN || error == EWOULDBLOCK)
-		return false; /* drained, or another worker was faster */
-	per__count(&loop->counters.accept_errors, 1);
-	switch (error) {
-	case EINTR:
-	case ECONNABORTED:
-	case EPROTO:
-	case ENETDOWN:
-	case ENETUNREACH:
-	case EHOSTUNREACH:
-	case ETIMEDOUT:
-		return true; /* about that connection only: accept(2), "Error handling" */
-	default: /* EMFILE, ENFILE, ENOBUFS, ENOMEM; EPERM, which leaves the connection in the queue; bugs */
-		accept_rest(loop, accept_retry_time());
-		return false;
-	}
-}
-
-static void accepted(struct per__loop *loop, struct per__listener *listener, int fd)
-{
-	struct per__ready *ready = ready_of(loop);
-	struct per__sock *sock = per__on_accept(loop, listener, fd);
-	int error;
-
-	if (sock == PER__SOCK_TAKEN)
-		return;
-	if (sock == NULL) {
-		per__count(&loop->counters.accept_refused, 1);
-		(void)close(fd);
-		count_syscall(loop);
-		/* Without a socket here there is no close to wait for: the table that is full is another loop's. */
-		accept_rest(loop, ready->open_count > 0 ? ACCEPT_UNTIL_CLOSE : accept_retry_time());
-		return;
-	}
-	error = sock_open(loop, sock, fd);
-	if (PER_LIKELY(error == 0))
-		return;
-	(void)close(fd);
-	sock->state = PER__SOCK_CLOSING;
-	sock->be.ready.error = error;
-	work_add(loop, sock);
-}
-
-void per__ready_listener_event(struct per__loop *loop, struct per__listener *listener, uint32_t count)
-{
-	struct per__ready *ready = ready_of(loop);
-	int fd;
-
-	per__count(&loop->counters.events, 1);
-	ready->accepting = listener;
-	count = PER_MIN(count, PER__READY_ACCEPTS_PER_TURN);
-	/* An up-call may unlisten, and a full table or descriptor limit ends it too. */
-	while (count-- > 0 && ready->accepting == listener && ready->accept_retry_ns == 0) {
-		fd = accept_one(listener->fd);
-		count_syscall(loop);
-		if (fd >= 0)
-			accepted(loop, listener, fd);
-		else if (!accept_failed(loop, errno))
-			break;
-	}
-	ready->accepting = NULL;
-}
-
-int per__ready_listen(struct per__loop *loop, struct per__listener *listener)
-{
-	struct per__ready *ready = ready_of(loop);
-	int fl = fcntl(listener->fd, F_GETFL);
-	int error = 0;
-
-	if (fl < 0 || (!(fl & O_NONBLOCK) && fcntl(listener->fd, F_SETFL, fl | O_NONBLOCK) < 0))
-		return per__ready_error(-errno);
-	if (ready->accept_retry_ns == 0)
-		error = ready->ops->listener_add(loop, listener);
-	if (error != 0)
-		return per__ready_error(error);
-	listener->next = ready->listeners;
-	ready->listeners = listener;
-	return 0;
-}
-
-void per__ready_unlisten(struct per__loop *loop, struct per__listener *listener)
-{
-	struct per__ready *ready = ready_of(loop);
-	struct per__listener **at = &ready->listeners;
-
-	while (*at != NULL && *at != listener)
-		at = &(*at)->next;
-	if (*at == NULL)
-		return;
-	*at = listener->next;
-	listener->next = NULL;
-	if (ready->accepting == listener)
-		ready->accepting = NULL;
-	if (ready->accept_retry_ns == 0)
-		ready->ops->listener_del(loop, listener);
-}
-
 /* --- the phases of a poll ----------------------------------------------------------------------- */
 
 /* One socket that was put on the work list before this poll. */
 static void begin_sock(struct per__loop *loop, struct per__sock *sock)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 
 	if (sock->state == PER__SOCK_OPEN && send_is_due(sock)) {
 		switch (send_try(loop, sock)) {
@@ -528,7 +363,7 @@ static void begin_sock(struct per__loop *loop, struct per__sock *sock)
 			break;
 		case SEND_STARVED:
 			ready->is_starved = true;
-			work_add(loop, sock);
+			per__ready_work_add(loop, sock);
 			return; /* its reads wait as well: the machine is out of memory */
 		case SEND_BROKE:
 			return; /* on the work list again, closing */
@@ -551,7 +386,7 @@ static int64_t wait_min(int64_t timeout_ns, int64_t limit_ns)
 
 int64_t per__ready_begin(struct per__loop *loop, int64_t timeout_ns)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 	struct per__ready_list todo = { NULL, NULL };
 	struct per__sock *sock;
 
@@ -565,8 +400,9 @@ int64_t per__ready_begin(struct per__loop *loop, int64_t timeout_ns)
 	if (ready->turn.head != NULL || ready->closed.head != NULL)
 		return 0;
 	if (PER_UNLIKELY(ready->work.head != NULL))
-		timeout_ns = wait_min(timeout_ns, ready->is_starved ? PER__READY_STARVED_MS * NS_PER_MS : 0);
-	if (PER_UNLIKELY(ready->accept_retry_ns != 0 && ready->accept_retry_ns != ACCEPT_UNTIL_CLOSE))
+		timeout_ns = wait_min(timeout_ns,
+				      ready->is_starved ? PER__READY_STARVED_MS * PER__READY_NS_PER_MS : 0);
+	if (PER_UNLIKELY(ready->accept_retry_ns != 0 && ready->accept_retry_ns != PER__READY_UNTIL_CLOSE))
 		timeout_ns = wait_min(timeout_ns, ready->accept_retry_ns - per__clock_now_ns());
 	return timeout_ns;
 }
@@ -574,7 +410,7 @@ int64_t per__ready_begin(struct per__loop *loop, int64_t timeout_ns)
 /* on_closed for everything that was closed before the wait, then room for new connections. */
 static void deliver_closed(struct per__loop *loop)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 	struct per__sock *sock;
 
 	if (ready->closed.head == NULL)
@@ -584,18 +420,18 @@ static void deliver_closed(struct per__loop *loop)
 		sock->flags = 0;
 		per__on_closed(loop, sock, sock->be.ready.error);
 	}
-	accept_resume(loop);
+	per__ready_accept_resume(loop);
 }
 
 void per__ready_arrive(struct per__loop *loop)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 	struct per__sock *sock;
 
 	loop->now_ns = per__clock_now_ns();
 	loop->wall_s = per__clock_wall_s();
 	if (PER_UNLIKELY(ready->accept_retry_ns != 0 && loop->now_ns >= ready->accept_retry_ns))
-		accept_resume(loop);
+		per__ready_accept_resume(loop);
 	deliver_closed(loop);
 	while ((sock = list_pop(&ready->turn)) != NULL) {
 		if (sock->flags & PER__READY_F_SENT) {
@@ -604,8 +440,8 @@ void per__ready_arrive(struct per__loop *loop)
 				per__on_sent(loop, sock);
 		}
 		if (sock->state == PER__SOCK_CLOSING)
-			work_add(loop,
-				 sock); /* closed by an up-call of this turn: events may still name it */
+			per__ready_work_add(
+				loop, sock); /* closed by an up-call of this turn: events may still name it */
 		else if (recv_is_due(sock))
 			sock_readable(loop, sock);
 	}
@@ -613,7 +449,7 @@ void per__ready_arrive(struct per__loop *loop)
 
 void per__ready_finish(struct per__loop *loop)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 	struct per__ready_list todo = { NULL, NULL };
 	struct per__sock *sock;
 
@@ -626,7 +462,7 @@ void per__ready_finish(struct per__loop *loop)
 		if (result == SEND_DONE)
 			per__on_sent(loop, sock);
 		if (sock->state == PER__SOCK_CLOSING || result == SEND_STARVED || recv_is_due(sock))
-			work_add(loop, sock);
+			per__ready_work_add(loop, sock);
 	}
 	ready->is_polling = false;
 	if (PER_UNLIKELY(ready->is_watched && ready->work.head != NULL))
@@ -642,7 +478,7 @@ bool per__ready_wake_begin(struct per__ready *ready)
 void per__ready_wake_event(struct per__loop *loop)
 {
 	per__count(&loop->counters.events, 1);
-	if (__atomic_exchange_n(&ready_of(loop)->is_woken, 0, __ATOMIC_ACQ_REL) != 0)
+	if (__atomic_exchange_n(&per__ready_of(loop)->is_woken, 0, __ATOMIC_ACQ_REL) != 0)
 		per__on_wake(loop);
 }
 
@@ -669,7 +505,7 @@ int per__ready_init(struct per__loop *loop, struct per__ready *ready, const stru
 
 void per__ready_fini(struct per__loop *loop)
 {
-	struct per__ready *ready = ready_of(loop);
+	struct per__ready *ready = per__ready_of(loop);
 
 	PER_ASSERT(!ready->is_polling);
 	while (ready->listeners != NULL)
@@ -690,7 +526,7 @@ int per__ready_adopt(struct per__loop *loop, struct per__sock *sock, int fd)
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 		return per__ready_error(-errno);
 #endif
-	error = sock_open(loop, sock, fd);
+	error = per__ready_sock_open(loop, sock, fd);
 	return error == 0 ? 0 : per__ready_error(error);
 }
 
@@ -703,7 +539,7 @@ void per__ready_send(struct per__loop *loop, struct per__sock *sock, struct iove
 	PER_ASSERT(!(sock->flags & PER__READY_F_SENT));
 	sock->out_iov = iov;
 	sock->out_cnt = cnt;
-	work_add(loop, sock);
+	per__ready_work_add(loop, sock);
 }
 
 void per__ready_recv_pause(struct per__loop *loop, struct per__sock *sock)
@@ -716,7 +552,7 @@ void per__ready_recv_resume(struct per__loop *loop, struct per__sock *sock)
 {
 	sock->flags &= (uint8_t)~PER__READY_F_PAUSED;
 	if (sock->state == PER__SOCK_OPEN && (sock->flags & PER__READY_F_READABLE))
-		work_add(loop, sock);
+		per__ready_work_add(loop, sock);
 }
 
 void per__ready_shutdown(struct per__loop *loop, struct per__sock *sock)
@@ -726,7 +562,7 @@ void per__ready_shutdown(struct per__loop *loop, struct per__sock *sock)
 	PER_ASSERT(sock->out_cnt == 0);
 	/* ENOTCONN: the peer has reset it; its event says so. */
 	(void)shutdown(sock->fd, SHUT_WR);
-	count_syscall(loop);
+	per__ready_count_syscall(loop);
 }
 
 void per__ready_close(struct per__loop *loop, struct per__sock *sock, enum per__close_how how)
@@ -737,7 +573,7 @@ void per__ready_close(struct per__loop *loop, struct per__sock *sock, enum per__
 		return;
 	if (how == PER__CLOSE_RESET) {
 		(void)setsockopt(sock->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-		count_syscall(loop);
+		per__ready_count_syscall(loop);
 	}
 	per__ready_sock_end(loop, sock, 0);
 }

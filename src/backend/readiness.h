@@ -49,6 +49,9 @@ struct per__ready_ops {
 	void (*kick)(struct per__loop *loop);
 };
 
+#define PER__READY_NS_PER_MS INT64_C(1000000)
+#define PER__READY_UNTIL_CLOSE INT64_MAX /* accept_retry_ns: until a socket of this loop is closed */
+
 struct per__ready_list {
 	struct per__sock *head, *tail;
 };
@@ -65,12 +68,22 @@ struct per__ready {
 	uint32_t open_count, open_max;
 	struct per__listener *listeners;
 	struct per__listener *accepting; /* whose connections are being accepted now; NULL once unlistened */
-	int64_t accept_retry_ns; /* 0: accepting; else resting until then, or (INT64_MAX) until a socket closes */
+	int64_t accept_retry_ns;         /* 0: accepting; else resting until then */
 	bool is_polling;
 	bool is_watched; /* the descriptor of poll_fd is polled by someone else */
 	bool is_starved;
 	uint32_t is_woken; /* atomic: wake was called and on_wake is due */
 };
+
+PER_INLINE struct per__ready *per__ready_of(struct per__loop *loop)
+{
+	return loop->be_state;
+}
+
+PER_INLINE void per__ready_count_syscall(struct per__loop *loop)
+{
+	per__count(&loop->counters.syscalls, 1);
+}
 
 /** Returns 0 or PER_ENOMEM. fini closes what is still open, without up-calls. */
 int per__ready_init(struct per__loop *loop, struct per__ready *ready, const struct per__be_conf *conf);
@@ -93,8 +106,17 @@ void per__ready_sock_event(struct per__loop *loop, struct per__sock *sock, unsig
 void per__ready_listener_event(struct per__loop *loop, struct per__listener *listener, uint32_t count);
 void per__ready_wake_event(struct per__loop *loop);
 
+/** Begins to receive. Returns 0, or a negative errno with the descriptor still the caller's. */
+int per__ready_sock_open(struct per__loop *loop, struct per__sock *sock, int fd);
+
 /** Ends a socket: error 0 or a negative errno for on_closed. Ignored when it has ended. */
 void per__ready_sock_end(struct per__loop *loop, struct per__sock *sock, int error);
+
+/** Sees to it that the socket is looked at by the next poll, or by the rest of this one. */
+void per__ready_work_add(struct per__loop *loop, struct per__sock *sock);
+
+/** There may be room for connections again. */
+void per__ready_accept_resume(struct per__loop *loop);
 
 /** True for the first of several wakes: the caller has to kick. Any thread. */
 bool per__ready_wake_begin(struct per__ready *ready);
