@@ -66,8 +66,7 @@ if(PER_TESTS OR PER_FUZZ)
 		target_sources(peregrine_testing PRIVATE ${shim_sources})
 		target_include_directories(peregrine_testing BEFORE PUBLIC "${shim}")
 	endif()
-	target_compile_definitions(peregrine_testing PUBLIC ${testing_definitions} PER_TESTING
-		"$<$<NOT:$<OR:$<BOOL:${PER_DEBUG}>,$<BOOL:${PER_SANITIZE}>>>:PER_DEBUG>")
+	target_compile_definitions(peregrine_testing PUBLIC ${testing_definitions} PER_TESTING PER_DEBUG)
 	target_include_directories(peregrine_testing PUBLIC
 		"${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
 	target_link_libraries(peregrine_testing PUBLIC per_flags Threads::Threads)
