@@ -42,7 +42,7 @@ static void addr_set_ip6(struct per__addr *out, const void *ip)
 	out->len = sizeof(*in6);
 }
 
-/* Behind "unix:". An abstract name (Linux) begins with a NUL in the kernel's form and is not terminated by one. */
+/* Behind "unix:". To the kernel an abstract name (Linux) begins with a NUL and does not end with one. */
 static int parse_unix(struct per__addr *out, const char *path, const char **why)
 {
 	struct sockaddr_un *un = (struct sockaddr_un *)&out->storage;

@@ -10,7 +10,7 @@
 
 /** Any address we listen on or talk to, unix sockets included. */
 struct per__addr {
-	socklen_t len; /* 0: none */
+	socklen_t len;    /* 0: none */
 	int inherited_fd; /* "fd:N": the descriptor; else -1 */
 	bool is_wildcard; /* "*": try IPv6 with IPv4 first, IPv4 alone where there is no IPv6 */
 	struct sockaddr_storage storage;
@@ -26,12 +26,15 @@ struct per__peer {
 /**
  * Parses the address forms of per_listen.address (config.h says which).
  *
- * returns  0; PER_EADDR when it is none of the forms, the port is above 65,535, a unix path does not fit, or a name
- *          does not resolve; *why (may be NULL) then says what was wrong, a static string
+ * returns  0; PER_EADDR when it is none of the forms, the port is above 65,535, a unix path does not fit, or
+ *          a name does not resolve; *why (may be NULL) then says what was wrong, a static string
  */
 int per__addr_parse(struct per__addr *out, const char *text, const char **why);
 
-/** "127.0.0.1:80", "[::1]:80", "unix:/path", "unix:@name", "*:80", "fd:3". Returns the length without NUL; cap of 160 always suffices. */
+/**
+ * "127.0.0.1:80", "[::1]:80", "unix:/path", "unix:@name", "*:80", "fd:3". Returns the length without NUL; cap
+ * of 160 always suffices.
+ */
 int per__addr_format(const struct per__addr *addr, char *buf, size_t cap);
 
 /** The TCP port in host order; 0 for unix sockets. */
@@ -42,7 +45,10 @@ void per__addr_set_port(struct per__addr *addr, uint16_t port);
 void per__peer_from_sockaddr(struct per__peer *out, const struct sockaddr *addr, socklen_t len);
 void per__peer_set_ip6(struct per__peer *peer, const uint8_t ip[16]); /* the same, leaves the port alone */
 
-/** "192.0.2.1:50000", "[2001:db8::1]:50000", "unix:", "unknown". Returns the length without NUL; cap of 64 always suffices. */
+/**
+ * "192.0.2.1:50000", "[2001:db8::1]:50000", "unix:", "unknown". Returns the length without NUL; cap of 64
+ * always suffices.
+ */
 int per__peer_format(const struct per__peer *peer, char *buf, size_t cap);
 
 /** An IPv4 or IPv6 literal and nothing else, into family (4 or 6) and bytes in network order. */
@@ -59,7 +65,10 @@ struct per__nets {
 	} net[PER__NETS_MAX];
 };
 
-/** Returns 0, or PER_EINVAL for a bad network, a prefix that is too long, or too many entries. NULL and "" are empty lists. */
+/**
+ * Returns 0, or PER_EINVAL for a bad network, a prefix that is too long, or too many entries. NULL and "" are
+ * empty lists.
+ */
 int per__nets_parse(struct per__nets *out, const char *text);
 bool per__nets_contain(const struct per__nets *nets, const struct per__peer *peer);
 

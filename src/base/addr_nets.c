@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * addr_nets.c - lists of networks, for "which peers are trusted". Parsed once, asked once for each connection. Pure.
- * Invariant: the bits of an entry behind its prefix are zero; an IPv4 network is never stored in its IPv6 form.
+ * addr_nets.c - lists of networks: which peers are trusted? Parsed once, asked for each connection. Pure.
+ * Invariant: the bits of an entry behind its prefix are zero; an IPv4 network is never kept in IPv6 form.
  */
 #include "base/addr.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * assert.c - the end of a process whose invariant broke. Formats on the stack, because the heap may be what is broken.
+ * assert.c - the end of a process whose invariant broke. Uses no heap: that may be what is broken.
  */
 #include "base/base.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base.h - the compiler attributes, assertions and arithmetic that every file may use. Knows nothing of servers.
- * Assertions are always on: a broken invariant ends the process rather than answering wrongly.
+ * base.h - the compiler attributes, assertions and arithmetic that every file may use. Knows nothing of
+ * servers. Assertions are always on: a broken invariant ends the process rather than answering wrongly.
  */
 #ifndef PER_BASE_BASE_H
 #define PER_BASE_BASE_H
@@ -27,10 +27,10 @@
 /** Ends the process with the place and the claim that was false. */
 PER_NORETURN PER_COLD void per__assert_fail(const char *file, int line, const char *claim);
 
-#define PER_ASSERT(claim)                                                                          \
-	do {                                                                                       \
-		if (PER_UNLIKELY(!(claim)))                                                        \
-			per__assert_fail(__FILE__, __LINE__, #claim);                              \
+#define PER_ASSERT(claim)                                             \
+	do {                                                          \
+		if (PER_UNLIKELY(!(claim)))                           \
+			per__assert_fail(__FILE__, __LINE__, #claim); \
 	} while (0)
 
 /** For assertions that cost something: on in debug and sanitizer builds only. */
@@ -41,8 +41,8 @@ PER_NORETURN PER_COLD void per__assert_fail(const char *file, int line, const ch
 #endif
 
 /*
- * A counter with one writer and any number of readers: relaxed loads and stores, so that the writer needs no locked
- * instruction and a reader on another thread is no data race.
+ * A counter with one writer and any number of readers: relaxed loads and stores, so that the writer needs no
+ * locked instruction and a reader on another thread is no data race.
  */
 typedef uint64_t per__counter;
 

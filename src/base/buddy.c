@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * buddy.c - a binary buddy allocator whose bookkeeping lies outside its region. A block given back is poisoned.
- * Invariant: a free block's buddy of the same size is never free (the two would be one); state[] is zero except where a
- * block begins; free_head[order] lists exactly the free blocks of that order (a class's number).
+ * buddy.c - a binary buddy allocator, its bookkeeping outside the region. Blocks given back are poisoned.
+ * Invariant: a free block's buddy of the same size is never free (the two would be one); state[] is zero
+ * except where a block begins; free_head[order] lists just the free blocks of that order (a class's number).
  */
 #include "base/buddy.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clock.h - time. Only the backends call per__clock_now(); everything else uses the time of the loop's turn, so that the
- * simulator can own it.
+ * clock.h - time. Only the backends call per__clock_now(); everything else uses the time of the loop's turn,
+ * so that the simulator can own it.
  */
 #ifndef PER_BASE_CLOCK_H
 #define PER_BASE_CLOCK_H
@@ -16,7 +16,10 @@ int64_t per__clock_wall_s(void);
 
 #define PER__DATE_LEN 29u
 
-/** Writes an IMF-fixdate, "Sun, 06 Nov 1994 08:49:37 GMT": exactly PER__DATE_LEN bytes, no NUL (RFC 9110 section 5.6.7). */
+/**
+ * Writes an IMF-fixdate, "Sun, 06 Nov 1994 08:49:37 GMT": exactly PER__DATE_LEN bytes, no NUL (RFC 9110
+ * section 5.6.7).
+ */
 void per__date_format(char *dst, int64_t wall_s);
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpus.c - the CPUs this process may use, asked once at startup. On systems other than Linux: all that are online.
- * What cannot be read counts as "no limit".
+ * cpus.c - the CPUs this process may use, asked once at startup. On systems other than Linux: all that are
+ * online. What cannot be read counts as "no limit".
  */
 #include "base/cpus.h"
 
@@ -102,8 +102,8 @@ static uint32_t directory_limit(const char *directory, bool is_v2)
 }
 
 /*
- * The strictest limit from the group's directory up to the mount point. In a container the path may name directories
- * that are not mounted there; the mount point itself is then the container's group.
+ * The strictest limit from the group's directory up to the mount point. In a container the path may name
+ * directories that are not mounted there; the mount point itself is then the container's group.
  */
 static uint32_t hierarchy_limit(const char *mount, const char *group, size_t group_len, bool is_v2)
 {

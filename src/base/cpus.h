@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpus.h - which CPUs this process may use: affinity mask, and the quota of its cgroup (v2 cpu.max, v1 cfs quota).
+ * cpus.h - which CPUs this process may use: affinity mask, and the quota of its cgroup (v2 cpu.max, v1 cfs
+ * quota).
  */
 #ifndef PER_BASE_CPUS_H
 #define PER_BASE_CPUS_H
@@ -17,7 +18,10 @@ struct per__cpus {
 
 void per__cpus_read(struct per__cpus *out);
 
-/** Parses the text of cgroup v2's cpu.max ("200000 100000", "max 100000"); CPUs rounded up, 0: no limit or not understood. */
+/**
+ * Parses the text of cgroup v2's cpu.max ("200000 100000", "max 100000"); CPUs rounded up, 0: no limit or not
+ * understood.
+ */
 uint32_t per__cpus_parse_cpu_max(const char *text);
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * date.c - HTTP dates (RFC 9110 section 5.6.7) without locale or time zone. Pure.
- * Days are counted in years that begin in March, so that the leap day is a year's last and months need no table.
+ * Days are counted in years that begin in March, so that the leap day is the last day of a year.
  */
 #include "base/clock.h"
 
@@ -45,7 +45,10 @@ static void date_from_days(struct date *date, int64_t days)
 	int64_t shifted = days + EPOCH_DAYS;
 	int64_t era = (shifted >= 0 ? shifted : shifted - (ERA_DAYS - 1)) / ERA_DAYS;
 	int in_era = (int)(shifted - era * ERA_DAYS);
-	/* Taking out the leap days (one in 1460 days, less one in 36524, plus the last of the era) leaves years of 365. */
+	/*
+	 * Taking out the leap days (one in 1460 days, less one in 36524, plus the last of the era) leaves
+	 * years of 365.
+	 */
 	int year = (in_era - in_era / 1460 + in_era / 36524 - in_era / (ERA_DAYS - 1)) / 365;
 	int in_year = in_era - (365 * year + year / 4 - year / 100);
 	int number = (5 * in_year + 2) / 153;
@@ -187,8 +190,8 @@ static bool parse_asctime(const char *src, size_t len, int64_t *out)
 }
 
 /*
- * "Sunday, 06-Nov-94 08:49:37 GMT". Of the years that end so, the last that is not more than fifty years ahead
- * (RFC 9110 section 5.6.7).
+ * "Sunday, 06-Nov-94 08:49:37 GMT". Of the years that end so, the last that is not more than fifty years
+ * ahead (RFC 9110 section 5.6.7).
  */
 static bool parse_rfc850(const char *src, size_t len, int64_t now_s, int64_t *out)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log.h - one formatted line to the application's log callback. Never allocates; a line longer than the buffer is cut.
- * Unprintable bytes of what came from a peer are the caller's to escape: use per__log_escape().
+ * log.h - one formatted line to the application's log callback. Never allocates; a line longer than the
+ * buffer is cut. Unprintable bytes of what came from a peer are the caller's to escape: use
+ * per__log_escape().
  */
 #ifndef PER_BASE_LOG_H
 #define PER_BASE_LOG_H
@@ -22,7 +23,10 @@ void per__log(const struct per__log *log, per_log_level level, const char *forma
 /** The default callback: "peregrine: warning: ..." to stderr in one write. */
 void per__log_stderr(per_log_level level, const char *line, void *user);
 
-/** Copies src into dst (cap bytes with the NUL), bytes outside 0x20..0x7e as \xNN, "..." when cut. Returns dst. */
+/**
+ * Copies src into dst (cap bytes with the NUL), bytes outside 0x20..0x7e as \xNN, "..." when cut. Returns
+ * dst.
+ */
 const char *per__log_escape(char *dst, size_t cap, const void *src, size_t len);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mem.c - heap and pages from the system, counted. Called at startup and by the pools built on it (slab, buddy).
- * Exception to "no mutable file-scope state": the allocation counter, which tests read and nothing depends on.
+ * mem.c - heap and pages from the system, counted. Called at startup, and by the pools that are built on it.
+ * Exception to "no mutable file-scope state": the counter of allocations, for tests; nothing depends on it.
  */
 #include "base/mem.h"
 

@@ -8,7 +8,10 @@
 #include <peregrine/types.h>
 #include <string.h>
 
-/* Newton's iteration modulo 2^64: right in 3 bits at first (odd * odd == 1 modulo 8), twice as many each round. */
+/*
+ * Newton's iteration modulo 2^64: right in 3 bits at first (odd * odd == 1 modulo 8), twice as many each
+ * round.
+ */
 static uint64_t odd_inverse(uint64_t odd)
 {
 	uint64_t inverse = odd;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slab.h - a fixed number of objects of one size, taken and given back in constant time, last in first out so that the
- * one that comes next is warm. Reserved at once, touched on first use. Not thread-safe: one owner.
+ * slab.h - a fixed number of objects of one size, taken and given back in constant time, last in first out so
+ * that the one that comes next is warm. Reserved at once, touched on first use. Not thread-safe: one owner.
  * An object's index never changes, so an index and a generation can name it.
  */
 #ifndef PER_BASE_SLAB_H
@@ -28,14 +28,18 @@ struct per__slab {
 /**
  * Reserves memory for capacity objects.
  *
- * object_bytes  rounded up to align. A stride that is a large power of two makes the first lines of all objects share
- *               a few cache sets: where objects are walked or hit at random, an odd number of cache lines is faster
+ * object_bytes  rounded up to align. A stride that is a large power of two makes the first lines of all
+ *               objects share a few cache sets: where objects are walked or hit at random, an odd number of
+ *               cache lines is faster
  * align         a power of two up to the page size
  * returns       0 or PER_ENOMEM
  */
 int per__slab_init(struct per__slab *slab, size_t object_bytes, size_t align, uint32_t capacity);
 
-/** Releases everything. Every object must have been given back, or must not be used again. Safe on a zeroed slab. */
+/**
+ * Releases everything. Every object must have been given back, or must not be used again. Safe on a zeroed
+ * slab.
+ */
 void per__slab_fini(struct per__slab *slab);
 
 /** Bytes of address space reserved. */
@@ -43,7 +47,8 @@ size_t per__slab_bytes(const struct per__slab *slab);
 
 /**
  * Object to index and back. The object must have been handed out before; the address of a member will not do.
- * Divides by multiplying with the inverse: a pointer between two objects comes out as a number far above touched.
+ * Divides by multiplying with the inverse: a pointer between two objects comes out as a number far above
+ * touched.
  */
 PER_INLINE uint32_t per__slab_index(const struct per__slab *slab, const void *object)
 {

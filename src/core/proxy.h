@@ -12,9 +12,10 @@
 /**
  * Parses a header from the first bytes of a connection.
  *
- * peer     receives the source address; family 0 for LOCAL, UNKNOWN and unsupported families (keep the real one)
- * returns  the header's length in bytes; 0: more is needed; PER_EPROTO: it is none, or longer than PER__PROXY_BYTES_MAX.
- *          The verdict does not depend on where the bytes are cut.
+ * peer     receives the source address; family 0 for LOCAL, UNKNOWN and unsupported families (keep the real
+ *          one)
+ * returns  the header's length in bytes; 0: more is needed; PER_EPROTO: it is none, or longer than
+ *          PER__PROXY_BYTES_MAX. The verdict does not depend on where the bytes are cut.
  */
 int per__proxy_parse(const uint8_t *buf, size_t len, struct per__peer *peer);
 
