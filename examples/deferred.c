@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deferred.c - an answer that comes from another thread. A handler must not block, so slow work (here: counting
- * primes) goes into a queue; the thread that does it names the exchange by a per_ref, which may outlive the
+ * deferred.c - an answer that comes from another thread. A handler must not block, so slow work (counting
+ * primes) goes into a queue. The thread that does it names the exchange by a per_ref, which may outlive the
  * client, and sends the answer back to the worker that owns the exchange with per_post().
  * Try it: deferred 8080    and then: curl 'localhost:8080/?n=2000000'
  */
@@ -85,7 +85,7 @@ static void *calculate(void *arg)
 	struct job job;
 	while (calculator_take(calc, &job)) {
 		void *primes = (void *)(uintptr_t)primes_below(job.n);
-		/* PER_EAGAIN says that the worker's queue is full just now; any other error that nobody waits. */
+		/* PER_EAGAIN: the worker's queue is full just now. Any other error: nobody waits any more. */
 		while (per_post(calc->server, job.ref, answer, primes) == PER_EAGAIN)
 			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	}

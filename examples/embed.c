@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * embed.c - a server inside a program that has an event loop of its own: here poll(2) on the server and on the
- * keyboard. One thread does both, so the message they share needs no lock.
+ * embed.c - a server in a program that has its own event loop: here poll(2) on the server and the keyboard.
+ * One thread does both, so the message they share needs no lock.
  * Try it: embed 8080    and then: curl localhost:8080/
  * Type a line: it is the answer from now on. "quit" ends the program.
  */
