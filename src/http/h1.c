@@ -78,12 +78,12 @@ static void exchange_finish(struct per_req *req)
 	struct per__conn *conn = req->conn;
 	bool is_short = req->resp_left > 0 && (req->flags & PER__REQ_NO_BODY_OUT) == 0;
 	bool goes_on = (req->flags & PER__REQ_KEEP_ALIVE) != 0 && req->phase == PER__REQ_ANSWER && !is_short;
-	bool peer_closes = (req->flags & PER__REQ_PEER_CLOSES) != 0 && req->phase == PER__REQ_ANSWER;
 
 	conn->flags &= ~(uint32_t)PER__CONN_WANT_BODY;
 	exchange_end(req, is_short ? PER_EPROTO : 0);
 	if (PER_UNLIKELY(!goes_on)) {
-		per__conn_finish(conn, !is_short && !peer_closes);
+		/* A peer that announced its last request may have sent more all the same (RFC 9112 section 9.6). */
+		per__conn_finish(conn, !is_short);
 	} else if (PER_UNLIKELY(conn->out_bytes >= conn->worker->conf->write_queue_bytes)) {
 		per__conn_hold(conn); /* the peer does not read what it asked for */
 		conn->flags |= PER__CONN_WANT_WRITABLE;
@@ -198,9 +198,7 @@ static void decide_persistence(struct per_req *req)
 	bool peer_wants = (req->head.flags & PER__H1_CLOSE) == 0 &&
 			  (req->head.version >= 11 || (req->head.flags & PER__H1_KEEP_ALIVE) != 0);
 
-	if (PER_UNLIKELY(!peer_wants))
-		req->flags |= PER__REQ_PEER_CLOSES;
-	else if (PER_LIKELY(requests_max == 0 || conn->requests < requests_max))
+	if (PER_LIKELY(peer_wants && (requests_max == 0 || conn->requests < requests_max)))
 		req->flags |= PER__REQ_KEEP_ALIVE;
 }
 

@@ -36,14 +36,12 @@ enum {
 	PER__REQ_SEEN = 1 << 3,         /* the application knows it: on_done is due */
 	PER__REQ_DEFERRED = 1 << 4,
 	PER__REQ_KEEP_ALIVE = 1 << 5,  /* the connection goes on behind this exchange */
-	PER__REQ_PEER_CLOSES = 1 << 6, /* the client said that nothing follows */
-	PER__REQ_CHUNKED_OUT = 1 << 7, /* the response body is chunked */
-	PER__REQ_NO_BODY_OUT = 1 << 8, /* HEAD, 204, 304: body bytes are counted and dropped */
-	PER__REQ_HEAD_OWNED = 1 << 9,  /* base is a block of ours */
-	PER__REQ_BODY_OWNED = 1 << 10, /* body is a block of ours */
-	PER__REQ_BODY_MAX_SET = 1 << 11,
-	PER__REQ_TRAILER_FIELDS = 1 << 12, /* extra holds response trailers */
-	PER__REQ_IN_HOOK = 1 << 13,        /* inside a hook: what it ends is finished when it has returned */
+	PER__REQ_CHUNKED_OUT = 1 << 6, /* the response body is chunked */
+	PER__REQ_NO_BODY_OUT = 1 << 7, /* HEAD, 204, 304: body bytes are counted and dropped */
+	PER__REQ_HEAD_OWNED = 1 << 8,  /* base is a block of ours */
+	PER__REQ_BODY_OWNED = 1 << 9,  /* body is a block of ours */
+	PER__REQ_BODY_MAX_SET = 1 << 10,
+	PER__REQ_IN_HOOK = 1 << 11, /* inside a hook: what it ends is finished when it has returned */
 };
 
 struct per_req {
