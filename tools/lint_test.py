@@ -88,6 +88,7 @@ SAMPLES = [
     # state
     ("src/core/a.c", HEAD + "static int count;\n", "mutable state"),
     ("src/core/a.c", HEAD + "static struct a *list = 0;\n", "mutable state"),
+    ("src/core/a.c", HEAD + "static struct a b, c;\n", "mutable state"),
     ("src/core/a.c", HEAD + "uint64_t table[3];\n", "mutable state"),
     ("src/core/a.c", HEAD + "static _Thread_local int count;\n", "mutable state"),
     ("src/core/a.c", HEAD + "struct a;\nextern int x;\ntypedef int y;\nstatic const int z = 1;\nint f(void);\n", None),
