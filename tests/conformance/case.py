@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # case.py - the vocabulary of the conformance cases: what is sent, what must come back, how the connection ends.
-# Pure data; conformance_test.py runs it. Used by cases_*.py.
+# Pure data; test_conformance.py runs it. Used by cases_*.py.
 # Invariant: a case says everything about its verdict; how its bytes are cut never matters.
 import dataclasses
 
@@ -28,6 +28,7 @@ class Case:
     answers: list
     end: str = KEEP
     cuts: str = "all"  # "few": whole and byte-wise only (tables); "whole": once
+    may_reset: bool = False  # the client broke its own promise to send nothing more: RST is tolerated behind whole answers
 
 
 WAIT_100 = object()
@@ -74,12 +75,16 @@ class Book:
     def __init__(self, area):
         self.area, self.cases = area, []
 
-    def add(self, name, rfc, data, answers, end=KEEP, cuts="all"):
+    def add(self, name, rfc, data, answers, end=KEEP, cuts="all", may_reset=False):
         answers = answers if isinstance(answers, list) else [answers]
-        self.cases.append(Case(f"{self.area}/{name}", rfc, data, answers, end, cuts))
+        self.cases.append(Case(f"{self.area}/{name}", rfc, data, answers, end, cuts, may_reset))
 
     def ok(self, name, rfc, data, answers=OK, end=KEEP, cuts="all"):
         self.add(name, rfc, data, answers, end, cuts)
+
+    def last(self, name, rfc, data, answers=OK):
+        """The client asked for the close, so nothing it sends behind is answered (RFC 9112 9.6)."""
+        self.add(name, rfc, data, answers, CLOSE, may_reset=True)
 
     def bad(self, name, rfc, data, status=400, canary=True, before=(), cuts="all", method="GET"):
         """One error answer, then the close; the canary behind it is never answered."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # cases_body.py - message framing: Content-Length, Transfer-Encoding, both, chunks, trailers, Expect (RFC 9112 6, 7).
-# Only data; called by conformance_test.py.
+# Only data; called by test_conformance.py.
 # Invariant: wherever two readings of a framing are possible, one of them contains the canary.
 from case import CANARY, CLOSE, EITHER, OK, WAIT_100, Book, answer, chunked, chunks, echo, post, req
 
@@ -51,14 +51,14 @@ def lengths():
         ("tab_between", b"5\t5"), ("list_same", b"5, 5"), ("list_other", b"5, 6"), ("list_no_space", b"5,5"), ("comma_after", b"5,"),
         ("comma_before", b",5"), ("semicolon", b"5;"), ("quoted", b'"5"'), ("single_quotes", b"'5'"), ("underscore", b"1_0"),
         ("nul_after", b"5\0"), ("nul_before", b"\x005"), ("vt_before", b"\x0b5"), ("ff_after", b"5\x0c"), ("cr_inside", b"5\r5"),
-        ("lf_inside", b"5\n5"), ("latin_digit", b"\xb5"), ("arabic_digit", "٥".encode()), ("equals", b"=5"),
+        ("lf_inside", b"5\n5"), ("latin_digit", b"\xb5"), ("arabic_digit", b"\xd9\xa5"), ("equals", b"=5"),
         ("brackets", b"(5)"), ("percent", b"%35"), ("octal", b"0o5"), ("binary", b"0b101"), ("wide_space", b"5\xa0"), ("none", b"none"),
     ):
         b.bad("bad_" + name, R86, HEAD + CL + value + b"\r\n\r\nhello")
     for name, value in (
         ("int64_max_plus_1", b"9223372036854775808"), ("uint64_max", b"18446744073709551615"),
         ("uint64_max_plus_6", b"18446744073709551621"), ("twenty_nines", b"9" * 20), ("two_hundred_nines", b"9" * 200),
-        ("uint32_wrap", b"4294967301"), ("int64_max", b"9223372036854775807"),
+        ("int64_max", b"9223372036854775807"),
     ):
         b.bad("huge_" + name, R86, HEAD + CL + value + b"\r\n\r\nhello", (400, 413))
     for name, two in (
@@ -74,6 +74,7 @@ def lengths():
     b.bad("get_twice", R63, b"GET /pipeline HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n")
     b.bad("1_0_bad", R86, b"POST /echo HTTP/1.0\r\nContent-Length: +5\r\n\r\nhello")
     b.bad("1_0_twice", R63, b"POST /echo HTTP/1.0\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello")
+    b.incomplete("uint32_wrap", R86, HEAD.replace(b"/echo", b"/upload") + CL + b"4294967301\r\n\r\nhello" + CANARY)
     b.incomplete("body", R63, post(b"hello")[:-1])
     b.incomplete("body_without_any", R63, HEAD + CL + b"5\r\n\r\n")
     b.incomplete("body_before_canary", R63, HEAD + CL + b"%d\r\n\r\n" % (len(CANARY) + 1) + CANARY)
@@ -96,7 +97,7 @@ def codings():
         b.add(name, "RFC 9110 5.6.1", HEAD + TE + line + b"\r\n\r\n" + hello, [answer((200, 400), None, "POST")], EITHER)
     for name, value in (
         ("gzip_then_chunked", b"gzip, chunked"), ("deflate_then_chunked", b"deflate, chunked"), ("unknown_then_chunked", b"foo, chunked"),
-        ("compress_then_chunked", b"compress,chunked"), ("parameter_then_chunked", b"foo;a=b, chunked"),
+        ("compress_then_chunked", b"compress,chunked"),
         ("capital_gzip_then_chunked", b"GZip, Chunked"),
     ):
         b.bad(name, R61, HEAD + TE + value + b"\r\n\r\n" + hello, 501)
@@ -108,6 +109,7 @@ def codings():
         ("quoted", b'"chunked"'), ("single_quotes", b"'chunked'"), ("parameter", b"chunked;q=0.5"), ("equals", b"chunked=x"),
         ("colon", b": chunked"), ("two_words", b"chunked foo"), ("words_before", b"foo chunked"), ("semicolon", b"chunked;"),
         ("brackets", b"[chunked]"), ("dash", b"-chunked"), ("number", b"1"), ("comma_missing", b"gzip chunked"), ("dot", b"chunked."),
+        ("parameter_then_chunked", b"foo;a=b, chunked"),
     ):
         b.bad(name, R61, HEAD + TE + value + b"\r\n\r\n" + hello, (400, 501))
     for name, value in (
@@ -119,7 +121,7 @@ def codings():
         b.bad("bad_" + name, R61, HEAD + TE + value + b"\r\n\r\n" + hello)
     b.bad("high_byte", R61, HEAD + TE + b"chunked\xff\r\n\r\n" + hello, (400, 501))
     b.bad("nbsp", R61, HEAD + TE + b"\xa0chunked\r\n\r\n" + hello, (400, 501))
-    b.bad("dotless_i", R61, HEAD + TE + "ıdentıty".encode() + b"\r\n\r\n" + hello, (400, 501))
+    b.bad("dotless_i", R61, HEAD + TE + b"\xc4\xb1dent\xc4\xb1ty" + b"\r\n\r\n" + hello, (400, 501))
     b.bad("twice", R61, HEAD + TE + b"chunked\r\n" + TE + b"chunked\r\n\r\n" + hello)
     b.bad("twice_other_case", R61, HEAD + TE + b"chunked\r\ntransfer-encoding: Chunked\r\n\r\n" + hello)
     b.bad("chunked_and_empty", R61, HEAD + TE + b"chunked\r\n" + TE + b"\r\n\r\n" + hello, (400, 200))
@@ -208,10 +210,11 @@ def sizes():
         b.bad("bad_" + name, R71, chunked(raw))
     for name, raw in (
         ("int64_max_plus_1", b"8000000000000000"), ("uint64_max", b"ffffffffffffffff"), ("wraps_to_5", b"10000000000000005"),
-        ("wraps_32_to_5", b"100000005"), ("wraps_to_0", b"10000000000000000"), ("hundred_f", b"f" * 100), ("int64_max", b"7fffffffffffffff"),
-        ("two_pow_48", b"1000000000000"),
+        ("wraps_to_0", b"10000000000000000"), ("hundred_f", b"f" * 100),
     ):
         b.bad("huge_" + name, R71, chunked(raw + b"\r\nhello\r\n0\r\n\r\n"), (400, 413))
+    for name, raw in (("int64_max", b"7fffffffffffffff"), ("two_pow_48", b"1000000000000"), ("wraps_32_to_5", b"100000005")):
+        b.incomplete("huge_" + name, R71, chunked(raw + b"\r\nhello\r\n0\r\n\r\n" + CANARY))
     b.bad("huge_for_upload", R71, chunked(b"10000000000000005\r\nhello\r\n0\r\n\r\n", target="/upload"), (400, 413))
     b.bad("second_bad", R71, chunked(b"5\r\nhello\r\nx\r\n\r\n"))
     b.bad("second_bad_for_upload", R71, chunked(b"5\r\nhello\r\nx\r\n\r\n", target="/upload"))
@@ -300,7 +303,6 @@ def expect():
          answer(200, b"5", "POST"))
     b.ok("waits_for_100_chunked", R1011, [chunked(b"", "Expect: 100-continue"), WAIT_100, chunks(b"hello")], echo(b"hello"))
     b.ok("waits_then_pipelines", R1011, [head, WAIT_100, b"hello" + req()], [echo(b"hello"), OK])
-    b.ok("twice_on_one_connection", R1011, [head, WAIT_100, b"hello" + head, WAIT_100, b"hello"], [echo(b"hello")] * 2)
     b.ok("in_capitals", R1011, [post(b"hello", "EXPECT: 100-Continue")[:-5], WAIT_100, b"hello"], echo(b"hello"))
     b.ok("body_at_once", R1011, post(b"hello", "Expect: 100-continue"), echo(b"hello"))
     b.ok("body_at_once_chunked", R1011, chunked(chunks(b"hello"), "Expect: 100-continue"), echo(b"hello"))
@@ -330,7 +332,6 @@ def early():
     big = b"POST /echo HTTP/1.1\r\nHost: test\r\n"
     for name, data, status in (
         ("too_large_by_length", big + b"Content-Length: 99999999999\r\n\r\n", 413),
-        ("too_large_by_chunk", big + b"Transfer-Encoding: chunked\r\n\r\nfffffffffff\r\n", 413),
         ("length_digit", big + b"Content-Length: 5x\r\n", 400), ("chunk_byte", big + b"Transfer-Encoding: chunked\r\n\r\nx", 400),
         ("chunk_lf", big + b"Transfer-Encoding: chunked\r\n\r\n5\n", 400),
         ("chunk_end", big + b"Transfer-Encoding: chunked\r\n\r\n1\r\naX", 400),

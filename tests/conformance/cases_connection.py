@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # cases_connection.py - keep-alive in both versions, the Connection field, pipelining, half-close (RFC 9112 9).
-# Only data; called by conformance_test.py (which adds the half-close to every case).
+# Only data; called by test_conformance.py (which adds the half-close to every case).
 import random
 
 from case import ANY_GOOD, CANARY, CLOSE, EITHER, OK, Book, answer, chunked, chunks, echo, post, req
@@ -29,16 +29,16 @@ def persistence():
         ("comma_after", "Connection: close,"), ("twice", "Connection: close, close"),
     ):
         b.ok("close_" + name, R96, req("/pipeline", line), OK, CLOSE)
-        b.add("close_then_canary_" + name, R96, req("/pipeline", line) + CANARY, [OK], CLOSE)
+        b.last("close_then_canary_" + name, R96, req("/pipeline", line) + CANARY, [OK])
     b.ok("close_in_second_line", R761, req("/pipeline", "Connection: foo", "Connection: close"), OK, CLOSE)
     b.ok("close_in_first_line", R761, req("/pipeline", "Connection: close", "Connection: keep-alive"), OK, CLOSE)
-    b.ok("close_with_body", R96, post(b"hello", "Connection: close") + CANARY, echo(b"hello"), CLOSE)
-    b.ok("close_with_chunked_body", R96, chunked(chunks(b"hello"), "Connection: close") + CANARY, echo(b"hello"), CLOSE)
-    b.ok("close_with_404", R96, req("/none", "Connection: close") + CANARY, answer(404), CLOSE)
-    b.ok("close_with_405", R96, req("/pipeline", "Connection: close", method="DELETE") + CANARY, answer(405), CLOSE)
-    b.ok("close_with_head", R96, req("/pipeline", "Connection: close", method="HEAD") + CANARY, answer((200, 405), b"", "HEAD"), CLOSE)
-    b.ok("close_with_large_answer", R96, req("/bytes/300000", "Connection: close") + CANARY, answer(200), CLOSE)
-    b.ok("close_then_garbage", R96, req("/pipeline", "Connection: close") + b"\0\1\2 garbage" * 100, OK, CLOSE)
+    b.last("close_with_body", R96, post(b"hello", "Connection: close") + CANARY, echo(b"hello"))
+    b.last("close_with_chunked_body", R96, chunked(chunks(b"hello"), "Connection: close") + CANARY, echo(b"hello"))
+    b.last("close_with_404", R96, req("/none", "Connection: close") + CANARY, answer(404))
+    b.last("close_with_405", R96, req("/pipeline", "Connection: close", method="DELETE") + CANARY, answer(405))
+    b.last("close_with_head", R96, req("/pipeline", "Connection: close", method="HEAD") + CANARY, answer((200, 405), b"", "HEAD"))
+    b.last("close_with_large_answer", R96, req("/bytes/300000", "Connection: close") + CANARY, answer(200))
+    b.last("close_then_garbage", R96, req("/pipeline", "Connection: close") + b"\0\1\2 garbage" * 100)
     for name, line in (
         ("closed", "Connection: closed"), ("enclose", "Connection: enclose"), ("close_dash", "Connection: close-me"), ("empty", "Connection:"),
         ("comma", "Connection: ,"), ("other_token", "Connection: x-foo"), ("te", "Connection: TE"), ("proxy", "Proxy-Connection: close"),
@@ -53,8 +53,8 @@ def persistence():
         b.either("odd_" + name, R761, req("/pipeline", line), (200, 400))
     b.ok("many_tokens", R761, req("/pipeline", "Connection: " + ", ".join(f"t{i}" for i in range(200))), OK)
     b.ok("many_tokens_then_close", R761, req("/pipeline", "Connection: " + ", ".join([f"t{i}" for i in range(200)] + ["close"])), OK, CLOSE)
-    b.ok("1_0_default_closes", R93, req(version="HTTP/1.0") + CANARY, OK, CLOSE)
-    b.ok("1_0_close", R93, req("/pipeline", "Connection: close", version="HTTP/1.0") + CANARY, OK, CLOSE)
+    b.last("1_0_default_closes", R93, req(version="HTTP/1.0") + CANARY, OK)
+    b.last("1_0_close", R93, req("/pipeline", "Connection: close", version="HTTP/1.0") + CANARY, OK)
     for name, line in (
         ("plain", "Connection: keep-alive"), ("capital", "Connection: Keep-Alive"), ("capitals", "CONNECTION: KEEP-ALIVE"),
         ("list", "Connection: foo, keep-alive"),
@@ -62,10 +62,10 @@ def persistence():
         b.ok("1_0_keep_alive_" + name, R93, req("/pipeline", line, version="HTTP/1.0"), answer(200, b"ok", Connection="keep-alive"))
     b.ok("1_0_keep_alive_twice", R93, req("/pipeline", "Connection: keep-alive", version="HTTP/1.0") * 2, [OK, OK])
     b.ok("1_0_keep_alive_then_1_1", R93, req("/pipeline", "Connection: keep-alive", version="HTTP/1.0") + req(), [OK, OK])
-    b.ok("1_1_then_1_0", R93, req() + req(version="HTTP/1.0") + CANARY, [OK, OK], CLOSE)
-    b.ok("1_0_keep_alive_and_close", R93, req("/pipeline", "Connection: keep-alive, close", version="HTTP/1.0") + CANARY, OK, CLOSE)
-    b.ok("1_0_keep_alive_field_only", R93, req("/pipeline", "Keep-Alive: 300", version="HTTP/1.0") + CANARY, OK, CLOSE)
-    b.ok("1_0_other_token", R93, req("/pipeline", "Connection: x", version="HTTP/1.0") + CANARY, OK, CLOSE)
+    b.last("1_1_then_1_0", R93, req() + req(version="HTTP/1.0") + CANARY, [OK, OK])
+    b.last("1_0_keep_alive_and_close", R93, req("/pipeline", "Connection: keep-alive, close", version="HTTP/1.0") + CANARY, OK)
+    b.last("1_0_keep_alive_field_only", R93, req("/pipeline", "Keep-Alive: 300", version="HTTP/1.0") + CANARY, OK)
+    b.last("1_0_other_token", R93, req("/pipeline", "Connection: x", version="HTTP/1.0") + CANARY, OK)
     b.ok("1_0_keep_alive_post", R93, post(b"hello", "Connection: keep-alive", version="HTTP/1.0"), echo(b"hello"))
     b.ok("1_0_keep_alive_head", R93, req("/pipeline", "Connection: keep-alive", version="HTTP/1.0", method="HEAD") + req(),
          [answer((200, 405), b"", "HEAD"), OK])
@@ -105,7 +105,7 @@ def pipelining():
         data, answers = b"".join(p[0] for p in parts), [p[1] for p in parts]
         b.ok(f"mixed_{depth}", RP, data, answers)
         b.bad(f"mixed_{depth}_then_bad", RP, data + b"GET / HTTP/1.1\r\nBad : x\r\n\r\n", before=answers)
-        b.ok(f"mixed_{depth}_then_close", RP, data + req("/pipeline", "Connection: close") + CANARY, [*answers, OK], CLOSE)
+        b.last(f"mixed_{depth}_then_close", RP, data + req("/pipeline", "Connection: close") + CANARY, [*answers, OK])
     b.ok("large_answers_in_order", RP, req("/bytes/200000") + req() + req("/bytes/70000") + req(), [answer(200), OK, answer(200), OK])
     b.ok("head_of_large_then_get", RP, req("/bytes/200000", method="HEAD") + req(), [answer((200, 405), b"", "HEAD"), OK])
     b.bad("good_then_no_host", RP, req() + req(host=None), before=[OK])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # cases_table.py - every byte from 0 to 255 at the places where the grammar has a table (RFC 9110 5.6.2, 5.5; RFC 9112 3, 7.1).
-# Only data; called by conformance_test.py.
+# Only data; called by test_conformance.py.
 from case import ANY_GOOD, EITHER, KEEP, Book, answer, chunked, echo, shown
 
 TCHAR = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
