@@ -47,17 +47,17 @@ enum per__sock_state {
  * The owner zeroes it (but for gen) before it returns it from on_accept or passes it to adopt.
  */
 struct per__sock {
-	int32_t fd;              /* the descriptor; the owner may ask it for addresses while the socket is open */
-	uint32_t gen;            /* owner's: bumped each time the slot is freed */
-	uint16_t inflight;       /* kernel operations that have not ended */
-	uint8_t state;           /* enum per__sock_state */
-	uint8_t flags;           /* backend's own bits */
-	uint32_t out_cnt;        /* the send in progress: entries of out_iov that are left, 0: none */
-	struct iovec *out_iov;   /* lent by the owner until on_sent */
-	uint64_t bytes_in;       /* totals, read by rate timeouts and metrics */
-	uint64_t bytes_out;      /* bytes the kernel has taken */
-	struct per__sock *next;  /* backend's private lists */
-	union {                  /* backend's own */
+	int32_t fd;        /* the descriptor; the owner may ask it for addresses while the socket is open */
+	uint32_t gen;      /* owner's: bumped each time the slot is freed */
+	uint16_t inflight; /* kernel operations that have not ended */
+	uint8_t state;     /* enum per__sock_state */
+	uint8_t flags;     /* backend's own bits */
+	uint32_t out_cnt;  /* the send in progress: entries of out_iov that are left, 0: none */
+	struct iovec *out_iov;  /* lent by the owner until on_sent */
+	uint64_t bytes_in;      /* totals, read by rate timeouts and metrics */
+	uint64_t bytes_out;     /* bytes the kernel has taken */
+	struct per__sock *next; /* backend's private lists */
+	union {                 /* backend's own */
 		struct {
 			uint16_t head, tail; /* io_uring: buffers held while paused, id + 1 */
 			int32_t error;
@@ -68,6 +68,7 @@ struct per__sock {
 		} ready;
 		void *ptr; /* simulator: its peer */
 	} be;
+	uint32_t be_mark; /* backend's own; zeroed with the rest */
 } __attribute__((aligned(PER_CACHE_LINE)));
 
 _Static_assert(sizeof(struct per__sock) == PER_CACHE_LINE, "a socket is one cache line");
@@ -75,13 +76,13 @@ _Static_assert(sizeof(struct per__sock) == PER_CACHE_LINE, "a socket is one cach
 /* A listening socket, already bound and listening (backend/listen.h). Owned by the core; one per loop and address. */
 struct per__listener {
 	int fd;
-	uint16_t index;          /* which listener of the server */
-	uint8_t flags;           /* backend's own bits; zero at first */
+	uint16_t index; /* which listener of the server */
+	uint8_t flags;  /* backend's own bits; zero at first */
 	bool is_unix;
-	bool is_proxy;           /* core's: connections may begin with a PROXY header */
+	bool is_proxy;              /* core's: connections may begin with a PROXY header */
 	struct per__listener *next; /* backend's private list */
-	void *be_data;           /* backend's own */
-	uint32_t inflight;       /* backend's own */
+	void *be_data;              /* backend's own */
+	uint32_t inflight;          /* backend's own */
 };
 
 /* What a backend is told at init. */
@@ -90,13 +91,13 @@ struct per__be_conf {
 	uint32_t recv_buf_bytes; /* most bytes of one on_recv */
 	uint32_t recv_buf_count; /* io_uring: receive buffers, a power of two */
 	const struct per__log *log;
-	bool is_acceptor;        /* this loop only accepts and hands on */
+	bool is_acceptor; /* this loop only accepts and hands on */
 };
 
 /* What a probe found. */
 struct per__probe {
-	char reason[160];        /* "works here", or why not, in words a user can act on */
-	char features[240];      /* what was found, for --probe; may be empty */
+	char reason[160];   /* "works here", or why not, in words a user can act on */
+	char features[240]; /* what was found, for --probe; may be empty */
 };
 
 enum per__close_how {
@@ -154,9 +155,9 @@ struct per__backend {
 /* What a backend sees of a worker: the first member of struct per__worker. */
 struct per__loop {
 	const struct per__backend *be;
-	void *be_state;          /* the backend's own */
-	int64_t now_ns;          /* monotonic time of this turn, set by poll and init */
-	int64_t wall_s;          /* seconds since 1970 of this turn, set by poll and init */
+	void *be_state; /* the backend's own */
+	int64_t now_ns; /* monotonic time of this turn, set by poll and init */
+	int64_t wall_s; /* seconds since 1970 of this turn, set by poll and init */
 	struct per__be_counters counters;
 };
 

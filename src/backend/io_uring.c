@@ -125,6 +125,7 @@ PER_INLINE void send_queue(struct uring *u, struct per__sock *sock, unsigned iop
 	}
 	sqe->ioprio = (uint16_t)ioprio;
 	sqe->msg_flags = MSG_NOSIGNAL;
+	u->sends_queued++;
 }
 
 static void uring_send(struct per__loop *loop, struct per__sock *sock, struct iovec *iov, uint32_t cnt)
@@ -227,6 +228,11 @@ PER_INLINE void recv_done(struct uring *u, struct per__sock *sock, int res, unsi
 	u->buf_level--;
 	sock->bytes_in += (uint32_t)res;
 	u->turn_bytes_in += (uint32_t)res;
+	u->span_recvs++;
+	if (sock->be_mark != u->span_mark) {
+		sock->be_mark = u->span_mark;
+		u->span_socks++;
+	}
 	if (PER_UNLIKELY((cqe_flags & IORING_CQE_F_MORE) == 0)) { /* before the up-call, which may close */
 		sock->flags &= (uint8_t)~SOCK_RECV;
 		sock->inflight--;
@@ -278,7 +284,7 @@ static int uring_poll_fd(struct per__loop *loop)
 	struct uring *u = loop->be_state;
 
 	u->is_embedded = true;
-	(void)per__uring_enter(u, false, 0);
+	(void)per__uring_enter(u, 0, 0);
 	return u->ring.ring_fd;
 }
 
@@ -357,19 +363,39 @@ static void turn_count(struct uring *u)
 	u->turn_bytes_out = 0;
 }
 
+/* Once in a span: how many receives will come while a batch may be waited for, and from how many sockets. */
+static void batch_adapt(struct uring *u)
+{
+	int64_t span_ns = u->loop->now_ns - u->span_start_ns;
+	uint64_t expected;
+
+	if (span_ns < URING_SPAN_NS)
+		return;
+	expected = (uint64_t)u->span_recvs * URING_BATCH_WAIT_NS / (uint64_t)span_ns;
+	expected = PER_MIN(expected, u->span_socks / URING_BATCH_SHARE);
+	u->batch = expected < URING_BATCH_MIN ? 1 : (uint32_t)PER_MIN(expected, URING_BATCH_MAX);
+	u->span_start_ns = u->loop->now_ns;
+	u->span_recvs = u->span_socks = 0;
+	u->span_mark++;
+}
+
 /* Submits and waits, or does not wait when something can be done at once. */
 static int turn_wait(struct uring *u, int64_t timeout_ns)
 {
-	bool wait = timeout_ns != 0 && !u->is_due && !uring_cq_ready(u);
+	unsigned wait_cnt = timeout_ns != 0 && !u->is_due && !uring_cq_ready(u) ? 1 : 0;
 
-	if (PER_UNLIKELY(u->accept_retry_ns != 0) && wait) {
+	if (PER_UNLIKELY(u->accept_retry_ns != 0) && wait_cnt != 0) {
 		int64_t left_ns = PER_MAX(u->accept_retry_ns - u->loop->now_ns, 1);
 
 		timeout_ns = timeout_ns < 0 ? left_ns : PER_MIN(timeout_ns, left_ns);
 	}
+	if (wait_cnt != 0 && u->batch > 1) {
+		wait_cnt = u->sends_queued + u->batch;
+		timeout_ns = timeout_ns < 0 ? URING_BATCH_WAIT_NS : PER_MIN(timeout_ns, URING_BATCH_WAIT_NS);
+	}
 	if (PER_UNLIKELY(IO_URING_READ_ONCE(*u->sq_kflags) & IORING_SQ_CQ_OVERFLOW))
 		per__count(&u->loop->counters.cq_overflows, 1); /* the enter brings them back */
-	return per__uring_enter(u, wait, timeout_ns);
+	return per__uring_enter(u, wait_cnt, timeout_ns);
 }
 
 static int uring_poll(struct per__loop *loop, int64_t timeout_ns)
@@ -383,7 +409,10 @@ static int uring_poll(struct per__loop *loop, int64_t timeout_ns)
 	loop->now_ns = per__clock_now_ns();
 	loop->wall_s = per__clock_wall_s();
 	if (PER_LIKELY(err == 0)) {
+		if (!uring_cq_ready(u)) /* a batch was waited for in vain */
+			u->batch = 1;
 		dispatch(u);
+		batch_adapt(u);
 		if (PER_UNLIKELY(u->is_due || u->starved.head != NULL))
 			per__uring_recv_turn_end(u);
 		if (PER_UNLIKELY(u->accept_retry_ns != 0 && loop->now_ns >= u->accept_retry_ns))
@@ -467,9 +496,12 @@ int per__uring_init_at(struct per__loop *loop, const struct per__be_conf *conf, 
 		state_free(u);
 		return init_error(conf->log, "buffer ring", err);
 	}
+	u->batch = 1;
 	loop->be_state = u;
 	loop->now_ns = per__clock_now_ns();
 	loop->wall_s = per__clock_wall_s();
+	u->span_start_ns = loop->now_ns;
+	u->span_mark = 1;
 	wake_arm(u);
 	return 0;
 }
@@ -516,10 +548,10 @@ static void uring_fini(struct per__loop *loop)
 			uring_sqe(u, IORING_OP_ASYNC_CANCEL, -1, uring_tag(NULL, URING_OP_CANCEL_ALL));
 
 		sqe->cancel_flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
-		if (per__uring_enter(u, true, FINI_WAIT_NS) != 0 || drain(u))
+		if (per__uring_enter(u, 1, FINI_WAIT_NS) != 0 || drain(u))
 			break;
 	}
-	(void)per__uring_enter(u, false, 0); /* the last task work, and what the drain has made room for */
+	(void)per__uring_enter(u, 0, 0); /* the last task work, and what the drain has made room for */
 	(void)drain(u);
 	close_all(u);
 	per__uring_close(u);

@@ -85,7 +85,7 @@ void per__uring_unlisten(struct per__loop *loop, struct per__listener *listener)
 	/* The kernel lets go of the listening socket when the accept has ended, which takes an enter for its task work. */
 	for (int i = 0; acceptor->is_armed && i < UNLISTEN_TRIES && !has_ended_unseen(u, acceptor); i++) {
 		acceptor_cancel(u, acceptor);
-		(void)per__uring_enter(u, false, 0);
+		(void)per__uring_enter(u, 0, 0);
 	}
 }
 

@@ -111,7 +111,7 @@ static PER_COLD void backlog_move(struct uring *u)
 }
 
 /* The one system call. Everything the kernel may want to see is published first. */
-static int enter(struct uring *u, bool wait, unsigned flags, int64_t timeout_ns)
+static int enter(struct uring *u, unsigned wait_cnt, unsigned flags, int64_t timeout_ns)
 {
 	struct __kernel_timespec ts;
 	struct io_uring_getevents_arg arg = { .sigmask_sz = 8 }; /* the kernel's _NSIG / 8 */
@@ -121,14 +121,14 @@ static int enter(struct uring *u, bool wait, unsigned flags, int64_t timeout_ns)
 	io_uring_smp_store_release(u->cq_khead, u->cq_head);
 	io_uring_smp_store_release(u->sq_ktail, u->sq_tail);
 	per__count(&u->loop->counters.syscalls, 1);
-	if (wait && timeout_ns >= 0) {
+	if (wait_cnt != 0 && timeout_ns >= 0) {
 		ts.tv_sec = timeout_ns / 1000000000;
 		ts.tv_nsec = timeout_ns % 1000000000;
 		arg.ts = (uint64_t)(uintptr_t)&ts;
-		ret = io_uring_enter2((unsigned)u->enter_fd, sq_used(u), 1, flags | IORING_ENTER_EXT_ARG,
-				      (void *)&arg, sizeof(arg));
+		ret = io_uring_enter2((unsigned)u->enter_fd, sq_used(u), wait_cnt,
+				      flags | IORING_ENTER_EXT_ARG, (void *)&arg, sizeof(arg));
 	} else {
-		ret = io_uring_enter2((unsigned)u->enter_fd, sq_used(u), wait, flags, NULL, 8);
+		ret = io_uring_enter2((unsigned)u->enter_fd, sq_used(u), wait_cnt, flags, NULL, 8);
 	}
 	u->sq_room = u->backlog_count != 0 ? 0 : u->ring.sq.ring_entries - sq_used(u);
 	return ret;
@@ -140,7 +140,7 @@ static bool is_passing(int err)
 	return err == -EINTR || err == -ETIME || err == -EAGAIN || err == -EBUSY || err == -ENOMEM;
 }
 
-int per__uring_enter(struct uring *u, bool wait, int64_t timeout_ns)
+int per__uring_enter(struct uring *u, unsigned wait_cnt, int64_t timeout_ns)
 {
 	int ret;
 
@@ -148,12 +148,13 @@ int per__uring_enter(struct uring *u, bool wait, int64_t timeout_ns)
 		backlog_move(u);
 		if (u->backlog_count == 0)
 			break;
-		if (enter(u, false, u->enter_flags, 0) <= 0) {
-			wait = false; /* the kernel wants its completions to be read first */
+		if (enter(u, 0, u->enter_flags, 0) <= 0) {
+			wait_cnt = 0; /* the kernel wants its completions to be read first */
 			break;
 		}
 	}
-	ret = enter(u, wait, u->enter_flags, timeout_ns);
+	u->sends_queued = 0;
+	ret = enter(u, wait_cnt, u->enter_flags, timeout_ns);
 	if (PER_LIKELY(ret >= 0) || is_passing(ret))
 		return 0;
 	per__log(u->log, PER_LOG_ERROR, "io_uring_enter: %s", strerror(-ret));
@@ -165,7 +166,7 @@ PER_COLD struct io_uring_sqe *per__uring_sqe_slow(struct uring *u)
 	struct uring_backlog_entry *entry;
 
 	if (u->backlog_count == 0) {
-		(void)enter(u, false, u->enter_flags & ~IORING_ENTER_GETEVENTS, 0);
+		(void)enter(u, 0, u->enter_flags & ~IORING_ENTER_GETEVENTS, 0);
 		if (PER_LIKELY(u->sq_room != 0)) {
 			u->sq_room--;
 			return &u->sqes[u->sq_tail++ & u->sq_mask];
