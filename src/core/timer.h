@@ -47,7 +47,7 @@ void per__wheel_init(struct per__wheel *wheel, void *base, size_t stride, int64_
 
 /**
  * Sets or moves the slot's deadline: some dozen instructions, less within the same tick. A deadline that has
- * passed is due at the next tick; one that is more than four years ahead counts as four years ahead.
+ * passed is due at the next tick; one that is more than two years ahead counts as two years ahead.
  */
 void per__wheel_set(struct per__wheel *wheel, uint32_t slot, int64_t deadline_ns);
 void per__wheel_clear(struct per__wheel *wheel, uint32_t slot);
