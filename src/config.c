@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.c - from the application's per_config to struct per__conf: defaults, bounds, copies. Every limit of the server has
- * its name, default and range here. Called once by server.c.
+ * config.c - from the application's per_config to struct per__conf: defaults, bounds, copies. Every limit
+ * of the server has its name, default and range here. Called once by server.c.
  */
 #include "core/conf.h"
 

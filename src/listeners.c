@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listeners.c - the places where a server listens: from configuration to sockets, dealt out to the loops that accept.
- * Called by server.c at the beginning and end of a server's life.
+ * listeners.c - the places where a server listens: from configuration to sockets, dealt out to the loops
+ * that accept. Called by server.c at the beginning and end of a server's life.
  */
 #include "backend/listen.h"
 #include "base/mem.h"
@@ -31,8 +31,8 @@ static void place_name(struct per__place *place)
 }
 
 /*
- * Opens one socket, or one for each loop. With SO_REUSEPORT a second server on the same port would go unnoticed, so
- * the address is first taken without it.
+ * Opens one socket, or one for each loop. With SO_REUSEPORT a second server on the same port would go
+ * unnoticed, so the address is first taken without it.
  */
 static int place_open(struct per_server *server, struct per__place *place, const per_listen *listen)
 {
@@ -140,7 +140,10 @@ int per__places_deal(struct per_server *server)
 		struct per__worker *worker = server->workers[i];
 		unsigned loop = worker->is_acceptor ? i - server->conf.workers : i;
 
-		/* Workers behind acceptors keep the array too: it tells them what a listener's connections begin with. */
+		/*
+		 * Workers behind acceptors keep the array too: it tells them what a listener's connections
+		 * begin with.
+		 */
 		worker->listeners = per__mem_alloc(server->place_cnt * sizeof(struct per__listener));
 		if (worker->listeners == NULL)
 			return PER_ENOMEM;

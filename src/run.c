@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run.c - running a server: on its own threads (per_server_run), or driven by the application (per_server_poll); stopping it.
- * The thread that runs a server waits at a pipe; a byte in it asks for a stop, or tells that a loop has ended.
+ * run.c - running a server: on its own threads (per_server_run), or driven by the application
+ * (per_server_poll); stopping it. The thread that runs a server waits at a pipe; a byte in it asks for a
+ * stop, or tells that a loop has ended.
  */
 #include "base/cpus.h"
 #include "server.h"
 #include <errno.h>
 #include <unistd.h>
 
-/* --- one loop's thread -------------------------------------------------------------------------------------- */
+/*
+ * --- one loop's thread
+ * --------------------------------------------------------------------------------------
+ */
 
 static void pin_thread(const struct per__worker *worker)
 {
@@ -91,7 +95,10 @@ static void *loop_main(void *arg)
 	return NULL;
 }
 
-/* --- per_server_run ----------------------------------------------------------------------------------------- */
+/*
+ * --- per_server_run
+ * -----------------------------------------------------------------------------------------
+ */
 
 static int thread_start(struct per_server *server, unsigned index)
 {
@@ -177,7 +184,10 @@ int per_server_run(per_server *server)
 	return err;
 }
 
-/* --- per_server_poll ---------------------------------------------------------------------------------------- */
+/*
+ * --- per_server_poll
+ * ----------------------------------------------------------------------------------------
+ */
 
 /* The first call makes the calling thread the worker's. */
 static int polled_start(struct per_server *server)
@@ -236,7 +246,10 @@ int per_server_poll_timeout_ms(per_server *server)
 	return (int)PER_MIN((wait_ns + 999999) / 1000000, (int64_t)INT32_MAX);
 }
 
-/* Only what a signal handler may do: an atomic, a write, and the wake of a loop that the caller's thread keeps alive. */
+/*
+ * Only what a signal handler may do: an atomic, a write, and the wake of a loop that the caller's thread
+ * keeps alive.
+ */
 void per_server_stop(per_server *server)
 {
 	int level = atomic_load(&server->stop_level);

@@ -61,7 +61,10 @@ int per__places_deal(struct per_server *server);
 /** Ends the loop of a server that was driven by per_server_poll(). On the same thread. */
 void per__run_end_polled(struct per_server *server);
 
-/** Registers the write end of a server's pipe with the process's handlers for SIGINT and SIGTERM. Returns 0 or PER_E*. */
+/**
+ * Registers the write end of a server's pipe with the process's handlers for SIGINT and SIGTERM. Returns 0
+ * or PER_E*.
+ */
 int per__signals_add(int pipe_write);
 void per__signals_remove(int pipe_write);
 

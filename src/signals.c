@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals.c - SIGINT and SIGTERM for servers that asked for it. A handler has no argument, so this is the one file with state
- * of the process: which pipes want to hear of a signal, and what the handlers were before. Called by run.c.
+ * signals.c - SIGINT and SIGTERM for servers that asked for it. A handler has no argument, so this is the
+ * one file with state of the process: which pipes want to hear of a signal, and what the handlers were
+ * before. Called by run.c.
  */
 #include "server.h"
 #include <errno.h>

@@ -47,9 +47,9 @@ enum {
 /** One place to listen. */
 typedef struct per_listen {
 	/*
-	 * "127.0.0.1:8080", "[::1]:8080", "*:8080" or ":8080" (IPv6 and IPv4), "localhost:8080" (resolved once),
-	 * "unix:/run/peregrine.sock", "unix:@abstract" (Linux), "fd:3" (an inherited listening socket).
-	 * Port 0 takes a free port; per_server_port() tells which. Copied.
+	 * "127.0.0.1:8080", "[::1]:8080", "*:8080" or ":8080" (IPv6 and IPv4), "localhost:8080" (resolved
+	 * once), "unix:/run/peregrine.sock", "unix:@abstract" (Linux), "fd:3" (an inherited listening
+	 * socket). Port 0 takes a free port; per_server_port() tells which. Copied.
 	 */
 	const char *address;
 	unsigned flags;     /* PER_LISTEN_* */
@@ -74,9 +74,10 @@ typedef struct per_handler {
 	int (*on_request)(per_req *req, void *user);
 
 	/*
-	 * The head has arrived and the body has not been read yet. May answer at once (a refusal: on_request is
-	 * not called then), change the limit with per_req_set_body_max(), or choose delivery in pieces with
-	 * per_req_stream_body(). "100 Continue" leaves only after this hook agreed by not answering.
+	 * The head has arrived and the body has not been read yet. May answer at once (a refusal:
+	 * on_request is not called then), change the limit with per_req_set_body_max(), or choose delivery
+	 * in pieces with per_req_stream_body(). "100 Continue" leaves only after this hook agreed by not
+	 * answering.
 	 */
 	int (*on_head)(per_req *req, void *user);
 
@@ -87,15 +88,16 @@ typedef struct per_handler {
 	void (*on_writable)(per_req *req, void *user);
 
 	/*
-	 * The exchange is over; req is not valid after this returns. Called exactly once for each request that any
-	 * other hook has seen. error is 0 when the whole answer was handed to the connection, else PER_EGONE
-	 * (the peer has left), PER_ETIMEDOUT, PER_EPROTO (a broken body), PER_ENOMEM, PER_ETOOBIG.
+	 * The exchange is over; req is not valid after this returns. Called exactly once for each request
+	 * that any other hook has seen. error is 0 when the whole answer was handed to the connection, else
+	 * PER_EGONE (the peer has left), PER_ETIMEDOUT, PER_EPROTO (a broken body), PER_ENOMEM, PER_ETOOBIG.
 	 */
 	void (*on_done)(per_req *req, int error, void *user);
 
 	/*
-	 * Run on each worker's own thread before its first request and after its last. *state is the worker's own
-	 * pointer, read with per_req_worker_state(). A negative return keeps the server from starting.
+	 * Run on each worker's own thread before its first request and after its last. *state is the
+	 * worker's own pointer, read with per_req_worker_state(). A negative return keeps the server from
+	 * starting.
 	 */
 	int (*worker_init)(unsigned worker, void **state, void *user);
 	void (*worker_exit)(unsigned worker, void *state, void *user);
@@ -111,43 +113,55 @@ typedef struct per_config {
 	uint16_t port;            /* used when there are no listeners below; default 3000 */
 	const per_listen *listen; /* listeners */
 	size_t listen_count;
-	const char *proxy_trusted; /* "10.0.0.0/8, ::1, unix": peers whose PROXY header is believed; default none */
+	/* "10.0.0.0/8, ::1, unix": peers whose PROXY header is believed; default none */
+	const char *proxy_trusted;
 
 	/* --- what to do ------------------------------------------------------------------------------ */
 	per_handler handler;
 	per_log_fn log; /* default: errors and warnings to stderr */
 	void *log_user;
-	per_log_level log_level; /* what reaches `log`; 0 (errors) is raised to PER_LOG_WARN unless log_errors_only */
+	/* what reaches `log`; 0 (errors) is raised to PER_LOG_WARN unless log_errors_only */
+	per_log_level log_level;
 	bool log_errors_only;
 	bool handle_signals; /* per_server_run() stops at SIGINT and SIGTERM; never done unless asked for */
 
 	/* --- engine ---------------------------------------------------------------------------------- */
 	per_backend backend;
-	unsigned workers;        /* event loops, one thread each; default: CPUs this process may use (affinity, cgroup) */
-	bool pin;                /* pin worker n to the n-th CPU this process may use */
-	unsigned accept_threads; /* > 0: that many acceptors hand each connection to the least loaded worker */
-	size_t stack_bytes;      /* stack of a worker thread; default: the system's */
+	/* event loops, one thread each; default: CPUs this process may use (affinity, cgroup) */
+	unsigned workers;
+	bool pin; /* pin worker n to the n-th CPU this process may use */
+	/* > 0: that many acceptors hand each connection to the least loaded worker */
+	unsigned accept_threads;
+	size_t stack_bytes;       /* stack of a worker thread; default: the system's */
 	unsigned connections_max; /* open at once, over all workers; default 65,536 */
-	size_t memory_bytes;      /* most memory for buffers, over all workers; default 512 MiB; see per_server_memory() */
-	unsigned recv_buf_bytes;  /* one receive buffer; default 16 KiB; 1 KiB to 1 MiB */
-	unsigned recv_buf_count;  /* receive buffers of one worker (io_uring); default 512, a power of two, 8 to 16,384 */
+	/* most memory for buffers, over all workers; default 512 MiB; see per_server_memory() */
+	size_t memory_bytes;
+	unsigned recv_buf_bytes; /* one receive buffer; default 16 KiB; 1 KiB to 1 MiB */
+	/* receive buffers of one worker (io_uring); default 512, a power of two, 8 to 16,384 */
+	unsigned recv_buf_count;
 
 	/* --- limits ---------------------------------------------------------------------------------- */
-	unsigned head_bytes_max;   /* request line and fields together, else 431; default 16 KiB; at most 65,535 */
+	/* request line and fields together, else 431; default 16 KiB; at most 65,535 */
+	unsigned head_bytes_max;
 	unsigned head_fields_max;  /* fields of a head or of trailers, else 431; default 100 */
 	unsigned target_bytes_max; /* request target, else 414; default 8 KiB */
-	uint64_t body_bytes_max;   /* a buffered body, else 413; default 1 MiB; per_req_set_body_max() overrides */
+	/* a buffered body, else 413; default 1 MiB; per_req_set_body_max() overrides */
+	uint64_t body_bytes_max;
 	unsigned requests_per_connection_max; /* then the connection is closed politely; default: no limit */
 	size_t write_queue_bytes;             /* per connection, where PER_EAGAIN begins; default 256 KiB */
 
 	/* --- timeouts, in milliseconds ----------------------------------------------------------------- */
-	unsigned head_timeout_ms;    /* from the first byte of a head (or the accept) to its end, else 408; default 15,000 */
-	unsigned idle_timeout_ms;    /* between requests of a connection; default 60,000 */
-	unsigned rate_window_ms;     /* how long a body or a response may fall short of its rate; default 10,000 */
-	unsigned body_rate_min;      /* bytes/s a request body has to arrive at, else 408; default 240 */
-	unsigned write_rate_min;     /* bytes/s a client has to take a response at, else it is cut; default 240 */
-	unsigned linger_timeout_ms;  /* after an error answer: how long to wait for the peer's close; default 2,000 */
-	unsigned stop_timeout_ms;    /* per_server_stop(): requests in flight get this long; default 10,000 */
+	/* from the first byte of a head (or the accept) to its end, else 408; default 15,000 */
+	unsigned head_timeout_ms;
+	unsigned idle_timeout_ms; /* between requests of a connection; default 60,000 */
+	/* how long a body or a response may fall short of its rate; default 10,000 */
+	unsigned rate_window_ms;
+	unsigned body_rate_min; /* bytes/s a request body has to arrive at, else 408; default 240 */
+	/* bytes/s a client has to take a response at, else it is cut; default 240 */
+	unsigned write_rate_min;
+	/* after an error answer: how long to wait for the peer's close; default 2,000 */
+	unsigned linger_timeout_ms;
+	unsigned stop_timeout_ms; /* per_server_stop(): requests in flight get this long; default 10,000 */
 
 	/* --- looks ----------------------------------------------------------------------------------- */
 	const char *server_name; /* value of a Server field in every response; default: no such field */

@@ -2,8 +2,8 @@
 /*
  * peregrine.h - the whole public interface.
  *
- * Every function returns 0 or a negative PER_E* unless it says otherwise. Nothing here uses global state, installs a
- * signal handler that was not asked for, reads an environment variable or ends the process.
+ * Every function returns 0 or a negative PER_E* unless it says otherwise. Nothing here uses global state,
+ * installs a signal handler that was not asked for, reads an environment variable or ends the process.
  */
 #ifndef PEREGRINE_PEREGRINE_H
 #define PEREGRINE_PEREGRINE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * request.h - reading a request. Every per_str given out here points into the connection's memory and is valid until
- * the hook that was called with req returns, or, after per_defer() or for a streamed answer, until on_done.
- * All functions belong to the worker thread that owns req.
+ * request.h - reading a request. Every per_str given out here points into the connection's memory and is
+ * valid until the hook that was called with req returns, or, after per_defer() or for a streamed answer,
+ * until on_done. All functions belong to the worker thread that owns req.
  */
 #ifndef PEREGRINE_REQUEST_H
 #define PEREGRINE_REQUEST_H
@@ -42,7 +42,10 @@ PER_API per_str per_req_path(const per_req *req);
 /** The query behind the first '?', without it and not decoded; absent when there is no '?'. */
 PER_API per_str per_req_query(const per_req *req);
 
-/** Host and port that the request is for: of the absolute-form if there is one, else of the Host field (RFC 9112 3.2.2, 3.3). */
+/**
+ * Host and port that the request is for: of the absolute-form if there is one, else of the Host field (RFC
+ * 9112 3.2.2, 3.3).
+ */
 PER_API per_str per_req_host(const per_req *req);
 
 /** 10 for HTTP/1.0, 11 for HTTP/1.1. */
@@ -62,7 +65,10 @@ PER_API size_t per_req_header_count(const per_req *req);
 /** The index-th field, in the order sent. Returns 0, or PER_EINVAL when index is too large. */
 PER_API int per_req_header_at(const per_req *req, size_t index, per_str *name, per_str *value);
 
-/** The value of a trailer field of a chunked body (RFC 9112 section 7.1.2), readable in on_request; absent if none. */
+/**
+ * The value of a trailer field of a chunked body (RFC 9112 section 7.1.2), readable in on_request; absent
+ * if none.
+ */
 PER_API per_str per_req_trailer(const per_req *req, per_str name);
 
 /** The buffered body, in on_request; empty when there is none or when it was streamed. */
@@ -71,7 +77,10 @@ PER_API per_str per_req_body(const per_req *req);
 /** The length that Content-Length announced, in bytes; -1 for a chunked body; 0 without a body. */
 PER_API int64_t per_req_content_length(const per_req *req);
 
-/** In on_head: deliver the body to on_body in pieces instead of collecting it. Returns 0, or PER_ESTATE elsewhere. */
+/**
+ * In on_head: deliver the body to on_body in pieces instead of collecting it. Returns 0, or PER_ESTATE
+ * elsewhere.
+ */
 PER_API int per_req_stream_body(per_req *req);
 
 /** In on_head: the most bytes this request's body may have, else 413. Returns 0, or PER_ESTATE elsewhere. */
@@ -92,18 +101,21 @@ PER_API per_server *per_req_server(const per_req *req);
 
 /**
  * The client's address as text: "192.0.2.1:50000", "[2001:db8::1]:50000", "unix:". From the PROXY header if a
- * trusted peer sent one. Asked from the kernel at the first call, so it costs a system call only where it is used.
+ * trusted peer sent one. Asked from the kernel at the first call, so it costs a system call only where it
+ * is used.
  *
  * buf, cap  where to; at least 64 bytes
  * returns   the length in bytes without the NUL, or a negative PER_E*
  */
 PER_API int per_req_peer(per_req *req, char *buf, size_t cap);
 
-/* --- queries and percent-encoding: work on any per_str, hold no state ------------------------------------ */
+/*
+ * --- queries and percent-encoding: work on any per_str, hold no state ------------------------------------
+ */
 
 /**
- * Takes the next name and value off a query string, both as sent (not decoded). "a=1&b&c=" gives a=1, b (absent value),
- * c (empty value); empty pairs are skipped.
+ * Takes the next name and value off a query string, both as sent (not decoded). "a=1&b&c=" gives a=1, b
+ * (absent value), c (empty value); empty pairs are skipped.
  *
  * rest     in: what is left, at first per_req_query(); out: what is left now
  * returns  true when there was one

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * response.h - answering a request. The library adds Content-Length or Transfer-Encoding, Date and Connection, leaves the
- * body out where there must be none (HEAD, 204, 304), and refuses fields that would break the message.
+ * response.h - answering a request. The library adds Content-Length or Transfer-Encoding, Date and
+ * Connection, leaves the body out where there must be none (HEAD, 204, 304), and refuses fields that would
+ * break the message.
  *
  * All functions belong to the worker thread that owns req, except per_post(). After the answer is complete
  * (per_reply*, per_end) req may be gone: do not touch it again unless on_done is still to come.
@@ -15,7 +16,10 @@
 extern "C" {
 #endif
 
-/** Called exactly once when bytes lent by reference are no longer needed, also after an error. On the owning worker. */
+/**
+ * Called exactly once when bytes lent by reference are no longer needed, also after an error. On the owning
+ * worker.
+ */
 typedef void (*per_release_fn)(void *arg);
 
 /** The length is not known: the body is sent chunked (HTTP/1.1) or ended by the close (HTTP/1.0). */
@@ -26,8 +30,9 @@ typedef void (*per_release_fn)(void *arg);
  *
  * name     a token (RFC 9110 section 5.6.2)
  * value    any length that fits the connection's buffers; no CR, LF or NUL; copied
- * returns  0; PER_EINVAL for a bad name or value, or for Content-Length, Transfer-Encoding and Date, which are the
- *          library's ("Connection: close" is understood and closes); PER_ETOOBIG; PER_ESTATE when the answer has begun
+ * returns  0; PER_EINVAL for a bad name or value, or for Content-Length, Transfer-Encoding and Date, which
+ *          are the library's ("Connection: close" is understood and closes); PER_ETOOBIG; PER_ESTATE when
+ *          the answer has begun
  */
 PER_API int per_header(per_req *req, per_str name, per_str value);
 
@@ -36,8 +41,10 @@ PER_API int per_header(per_req *req, per_str name, per_str value);
  *
  * status        200 to 599
  * content_type  value of Content-Type; absent or empty: no such field
- * body          copied before return, whatever its size (the copy of a large one counts against the memory budget)
- * returns       0; PER_EINVAL for the status or the type; PER_ESTATE when already answered; PER_ENOMEM; PER_EGONE
+ * body          copied before return, whatever its size (the copy of a large one counts against the memory
+ *               budget)
+ * returns       0; PER_EINVAL for the status or the type; PER_ESTATE when already answered; PER_ENOMEM;
+ *               PER_EGONE
  */
 PER_API int per_reply(per_req *req, int status, per_str content_type, per_str body);
 
@@ -51,8 +58,8 @@ PER_API int per_reply(per_req *req, int status, per_str content_type, per_str bo
 PER_API int per_reply_ref(per_req *req, int status, per_str content_type, per_str body, per_release_fn release, void *arg);
 
 /**
- * Begins a streamed answer. Then per_write() any number of times and per_end() once, now, from on_writable, or from a
- * function that was posted. Content-Type is added with per_header().
+ * Begins a streamed answer. Then per_write() any number of times and per_end() once, now, from on_writable,
+ * or from a function that was posted. Content-Type is added with per_header().
  *
  * length   bytes of the body, or PER_LENGTH_UNKNOWN
  * returns  0; PER_EINVAL; PER_ESTATE when already answered; PER_ENOMEM; PER_EGONE
@@ -63,17 +70,22 @@ PER_API int per_begin(per_req *req, int status, int64_t length);
  * Queues bytes of a streamed body.
  *
  * data, len  copied before return; len in bytes
- * returns    0: all queued. PER_EAGAIN: none queued, the connection is above its high-water mark; on_writable will be
- *            called. PER_ETOOBIG: more than the announced length. PER_ESTATE: not begun, or ended. PER_EGONE.
- *            PER_ENOMEM: above the memory budget.
+ * returns    0: all queued. PER_EAGAIN: none queued, the connection is above its high-water mark;
+ *            on_writable will be called. PER_ETOOBIG: more than the announced length. PER_ESTATE: not
+ *            begun, or ended. PER_EGONE. PER_ENOMEM: above the memory budget.
  * source     RFC 9112 section 7.1 when no length was announced
  */
 PER_API int per_write(per_req *req, const void *data, size_t len);
 
-/** As per_write(), without a copy: data is lent until release is called (exactly once, also after an error). */
+/**
+ * As per_write(), without a copy: data is lent until release is called (exactly once, also after an error).
+ */
 PER_API int per_write_ref(per_req *req, const void *data, size_t len, per_release_fn release, void *arg);
 
-/** Adds a trailer field to an answer of unknown length, before per_end(). Dropped for HTTP/1.0. Errors as per_header(). */
+/**
+ * Adds a trailer field to an answer of unknown length, before per_end(). Dropped for HTTP/1.0. Errors as
+ * per_header().
+ */
 PER_API int per_trailer(per_req *req, per_str name, per_str value);
 
 /**
@@ -84,8 +96,8 @@ PER_API int per_trailer(per_req *req, per_str name, per_str value);
 PER_API int per_end(per_req *req);
 
 /**
- * Sends an interim answer (RFC 9110 section 15.2) with the fields added by per_header() so far, which are used up.
- * Nothing is sent to an HTTP/1.0 client.
+ * Sends an interim answer (RFC 9110 section 15.2) with the fields added by per_header() so far, which are
+ * used up. Nothing is sent to an HTTP/1.0 client.
  *
  * status   102 to 199; 100 is the library's, 101 is refused
  * returns  0; PER_EINVAL; PER_ESTATE when the answer has begun; PER_ENOMEM; PER_EGONE
@@ -98,8 +110,8 @@ PER_API void per_abort(per_req *req);
 /* --- answering later, from any thread ------------------------------------------------------------------- */
 
 /**
- * Names an exchange without holding it: it may end at any time, and using the reference afterwards is harmless.
- * Plain data: copy and store it as you like.
+ * Names an exchange without holding it: it may end at any time, and using the reference afterwards is
+ * harmless. Plain data: copy and store it as you like.
  */
 typedef struct per_ref {
 	uint32_t worker;
@@ -110,20 +122,25 @@ typedef struct per_ref {
 /**
  * Keeps the exchange open after the hook returns, so that it can be answered later. May be called repeatedly.
  *
- * out      the reference for per_post(); may be NULL when the answer comes from on_writable or the same thread
+ * out      the reference for per_post(); may be NULL when the answer comes from on_writable or the same
+ *          thread
  * returns  0, or PER_ESTATE when already answered
  */
 PER_API int per_defer(per_req *req, per_ref *out);
 
-/** Run by per_post() on the worker that owns the exchange. req is NULL when it has ended: free arg, nothing else. */
+/**
+ * Run by per_post() on the worker that owns the exchange. req is NULL when it has ended: free arg, nothing
+ * else.
+ */
 typedef void (*per_post_fn)(per_req *req, void *arg);
 
 /**
  * Runs a function on the worker that owns an exchange, soon.
  *
- * fn, arg  called exactly once if this returns 0 (with req == NULL when the exchange has ended, or the server stops)
- * returns  0; PER_EAGAIN when the worker's queue is full; PER_EGONE when the worker has ended; PER_EINVAL. After an error
- *          fn is not called.
+ * fn, arg  called exactly once if this returns 0 (with req == NULL when the exchange has ended, or the
+ *          server stops)
+ * returns  0; PER_EAGAIN when the worker's queue is full; PER_EGONE when the worker has ended; PER_EINVAL.
+ *          After an error fn is not called.
  * threads  any, while the server object exists
  */
 PER_API int per_post(per_server *server, per_ref ref, per_post_fn fn, void *arg);

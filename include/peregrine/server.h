@@ -11,7 +11,9 @@
 extern "C" {
 #endif
 
-/** per_server_new() for a caller that was compiled with a per_config of another size. Use per_server_new(). */
+/**
+ * per_server_new() for a caller that was compiled with a per_config of another size. Use per_server_new().
+ */
 PER_API int per_server_new_sized(per_server **out, const per_config *config, size_t config_bytes);
 
 /**
@@ -42,8 +44,8 @@ PER_API int per_server_run(per_server *server);
  * the same thread.
  *
  * timeout_ms  how long to wait for something to do: 0 not at all, -1 without limit
- * returns     1 when there is more to come, 0 when the server has been stopped and has finished, or a negative
- *             PER_E*; PER_EINVAL when the server was made with more than one worker
+ * returns     1 when there is more to come, 0 when the server has been stopped and has finished, or a
+ *             negative PER_E*; PER_EINVAL when the server was made with more than one worker
  */
 PER_API int per_server_poll(per_server *server, int timeout_ms);
 
@@ -60,9 +62,9 @@ PER_API int per_server_poll_fd(per_server *server);
 PER_API int per_server_poll_timeout_ms(per_server *server);
 
 /**
- * Stops the server gracefully: no new connection, requests in flight are finished, idle connections closed; what is
- * left after stop_timeout_ms is cut. Returns at once; per_server_run() returns when it is done. A second call cuts
- * at once.
+ * Stops the server gracefully: no new connection, requests in flight are finished, idle connections closed;
+ * what is left after stop_timeout_ms is cut. Returns at once; per_server_run() returns when it is done. A
+ * second call cuts at once.
  *
  * threads  any, also a signal handler
  */
@@ -80,7 +82,10 @@ PER_API void per_server_free(per_server *server);
  */
 PER_API int per_server_port(const per_server *server, size_t listener);
 
-/** The address of a listener in a form a person can read, for example "http://127.0.0.1:3000"; NULL after the last. */
+/**
+ * The address of a listener in a form a person can read, for example "http://127.0.0.1:3000"; NULL after
+ * the last.
+ */
 PER_API const char *per_server_address(const per_server *server, size_t listener);
 
 /** The name of the backend in use ("io_uring", "epoll", "kqueue"). */
@@ -155,8 +160,8 @@ PER_API int per_server_prometheus(const per_server *server, char *buf, size_t ca
 PER_API int per_server_memory(const per_server *server, char *buf, size_t cap);
 
 /**
- * What this machine supports, tried out rather than guessed from version numbers: one line per backend, with the
- * reason when one does not work and the features that were found.
+ * What this machine supports, tried out rather than guessed from version numbers: one line per backend,
+ * with the reason when one does not work and the features that were found.
  *
  * returns  the length in bytes without the NUL, or PER_ETOOBIG when cap is too small
  * threads  any

@@ -3,25 +3,27 @@
  * backend.h - the line between Peregrine and the kernel: a connection's byte stream, completion-shaped.
  *
  * Down-calls go from the core to a backend (struct per__backend); up-calls come back from inside poll only.
- * Receive buffers belong to the backend and are lent for one up-call; bytes to send belong to the core and are lent until
- * on_sent or on_closed. Nothing else crosses the line. tests/contract/ runs the rules on every backend:
+ * Receive buffers belong to the backend and are lent for one up-call; bytes to send belong to the core and
+ * are lent until on_sent or on_closed. Nothing else crosses the line. tests/contract/ runs the rules on
+ * every backend:
  *
  *  B1  Down-calls never up-call. Up-calls come only from inside poll, which is not re-entrant.
  *  B2  At most one send is outstanding per socket.
- *  B3  The lent bytes and the iovec array are the backend's until on_sent or on_closed; it may change the array.
- *      Partial transfers, EAGAIN and the like are its own affair.
+ *  B3  The lent bytes and the iovec array are the backend's until on_sent or on_closed; it may change the
+ *      array. Partial transfers, EAGAIN and the like are its own affair.
  *  B4  Bytes given to on_recv are valid until it returns and may be changed in place.
- *  B5  on_closed comes exactly once per accepted socket, asked for or not (a fatal error closes by itself). After close it is
- *      the only up-call still to come for that socket.
+ *  B5  on_closed comes exactly once per accepted socket, asked for or not (a fatal error closes by itself).
+ *      After close it is the only up-call still to come for that socket.
  *  B6  on_closed comes only when no kernel operation refers to the socket or its memory.
- *  B7  After recv_pause returns there is no on_recv until recv_resume; bytes that had arrived are held, in order.
- *      While paused, the end of the stream is held too; a reset may still close.
+ *  B7  After recv_pause returns there is no on_recv until recv_resume; bytes that had arrived are held, in
+ *      order. While paused, the end of the stream is held too; a reset may still close.
  *  B8  Stream order holds; the end of the stream is the last on_recv (len 0); it does not close.
  *  B9  ENOBUFS, full queues, CQ overflow, short writes and EAGAIN never leave the backend.
- *  B10 When on_accept refuses, the new descriptor is closed and accepting pauses until a socket of this loop is closed;
- *      EMFILE and its kin pause it too, and a retry comes at most PER__ACCEPT_RETRY_MS later. Never a busy loop.
- *  B11 listen, unlisten, adopt, send, recv_pause, recv_resume, shutdown and close may be called from inside up-calls and
- *      between polls. A socket on which on_closed was delivered must not be named again.
+ *  B10 When on_accept refuses, the new descriptor is closed and accepting pauses until a socket of this
+ *      loop is closed; EMFILE and its kin pause it too, and a retry comes at most PER__ACCEPT_RETRY_MS
+ *      later. Never a busy loop.
+ *  B11 listen, unlisten, adopt, send, recv_pause, recv_resume, shutdown and close may be called from inside
+ *      up-calls and between polls. A socket on which on_closed was delivered must not be named again.
  */
 #ifndef PER_BACKEND_BACKEND_H
 #define PER_BACKEND_BACKEND_H
@@ -43,8 +45,8 @@ enum per__sock_state {
 };
 
 /*
- * First member of struct per__conn and the only part of a connection that a backend may touch. One cache line.
- * The owner zeroes it (but for gen) before it returns it from on_accept or passes it to adopt.
+ * First member of struct per__conn and the only part of a connection that a backend may touch. One cache
+ * line. The owner zeroes it (but for gen) before it returns it from on_accept or passes it to adopt.
  */
 struct per__sock {
 	int32_t fd;        /* the descriptor; the owner may ask it for addresses while the socket is open */
@@ -73,7 +75,10 @@ struct per__sock {
 
 _Static_assert(sizeof(struct per__sock) == PER_CACHE_LINE, "a socket is one cache line");
 
-/* A listening socket, already bound and listening (backend/listen.h). Owned by the core; one per loop and address. */
+/*
+ * A listening socket, already bound and listening (backend/listen.h). Owned by the core; one per loop and
+ * address.
+ */
 struct per__listener {
 	int fd;
 	uint16_t index; /* which listener of the server */
@@ -121,20 +126,34 @@ struct per__backend {
 	/** Tries the real thing: 0 when it works here, else a negative PER_E*; always fills out. */
 	int (*probe)(struct per__probe *out);
 
-	/** Prepares loop for the calling thread, which is the one that will poll. All allocation happens here. */
+	/**
+	 * Prepares loop for the calling thread, which is the one that will poll. All allocation happens
+	 * here.
+	 */
 	int (*init)(struct per__loop *loop, const struct per__be_conf *conf);
-	/** Every socket must be closed (on_closed delivered), every listener unlistened; else they are cut without up-calls. */
+	/**
+	 * Every socket must be closed (on_closed delivered), every listener unlistened; else they are cut
+	 * without up-calls.
+	 */
 	void (*fini)(struct per__loop *loop);
 
-	/** Starts accepting; listener stays the caller's and must live until unlisten, whose fd the caller closes afterwards. */
+	/**
+	 * Starts accepting; listener stays the caller's and must live until unlisten, whose fd the caller
+	 * closes afterwards.
+	 */
 	int (*listen)(struct per__loop *loop, struct per__listener *listener);
-	/** Stops accepting. When it returns no on_accept will come and no kernel operation refers to listener. */
+	/**
+	 * Stops accepting. When it returns no on_accept will come and no kernel operation refers to
+	 * listener.
+	 */
 	void (*unlisten)(struct per__loop *loop, struct per__listener *listener);
-	/** Takes over a connected descriptor that was accepted elsewhere and begins to receive. Returns 0 or -error (fd stays the
+	/** Takes over a connected descriptor that was accepted elsewhere and begins to receive. Returns 0
+	 * or -error (fd stays the
 	 *  caller's). */
 	int (*adopt)(struct per__loop *loop, struct per__sock *sock, int fd);
 
-	/** Submits what was queued, waits up to timeout_ns (-1: without limit, 0: not at all), updates loop->now_ns, up-calls.
+	/** Submits what was queued, waits up to timeout_ns (-1: without limit, 0: not at all), updates
+	 * loop->now_ns, up-calls.
 	 *  Returns 0, or a negative PER_E* when the loop cannot go on. */
 	int (*poll)(struct per__loop *loop, int64_t timeout_ns);
 	/** Makes a poll that waits, or the next one, call on_wake. The only call another thread may make. */
@@ -142,13 +161,19 @@ struct per__backend {
 	/** A descriptor that is readable when poll has something to do, or PER_ENOTSUP. */
 	int (*poll_fd)(struct per__loop *loop);
 
-	/** Sends all bytes of iov[0..cnt), then on_sent. cnt is 1 or more, bytes are 1 to PER__SEND_MAX_BYTES. */
+	/**
+	 * Sends all bytes of iov[0..cnt), then on_sent. cnt is 1 or more, bytes are 1 to
+	 * PER__SEND_MAX_BYTES.
+	 */
 	void (*send)(struct per__loop *loop, struct per__sock *sock, struct iovec *iov, uint32_t cnt);
 	void (*recv_pause)(struct per__loop *loop, struct per__sock *sock);
 	void (*recv_resume)(struct per__loop *loop, struct per__sock *sock);
 	/** Sends FIN. No send may be outstanding, none may follow. Receiving goes on. */
 	void (*shutdown)(struct per__loop *loop, struct per__sock *sock);
-	/** Ends the socket; on_closed follows from a later poll. A second call is ignored. Unsent bytes are dropped. */
+	/**
+	 * Ends the socket; on_closed follows from a later poll. A second call is ignored. Unsent bytes are
+	 * dropped.
+	 */
 	void (*close)(struct per__loop *loop, struct per__sock *sock, enum per__close_how how);
 };
 
@@ -161,27 +186,41 @@ struct per__loop {
 	struct per__be_counters counters;
 };
 
-/* --- up-calls: defined once, in core/conn.c (contract tests define their own) -------------------------------- */
+/*
+ * --- up-calls: defined once, in core/conn.c (contract tests define their own)
+ * --------------------------------
+ */
 
 /** on_accept's answer when the core has taken fd for another worker. */
 #define PER__SOCK_TAKEN ((struct per__sock *)1)
 
-/** A connection has arrived. Returns a zeroed socket to receive on, NULL to refuse (B10), or PER__SOCK_TAKEN. */
+/**
+ * A connection has arrived. Returns a zeroed socket to receive on, NULL to refuse (B10), or
+ * PER__SOCK_TAKEN.
+ */
 struct per__sock *per__on_accept(struct per__loop *loop, struct per__listener *listener, int fd);
 
-/** len bytes have arrived; 0: the peer has ended its side. data may be changed in place and is lent until the return. */
+/**
+ * len bytes have arrived; 0: the peer has ended its side. data may be changed in place and is lent until
+ * the return.
+ */
 void per__on_recv(struct per__loop *loop, struct per__sock *sock, uint8_t *data, size_t len);
 
 /** Every byte of the send is with the kernel; iov and bytes are the owner's again. */
 void per__on_sent(struct per__loop *loop, struct per__sock *sock);
 
-/** The socket is gone and the slot is free. error is 0 after close(), else the negative errno that broke it. */
+/**
+ * The socket is gone and the slot is free. error is 0 after close(), else the negative errno that broke it.
+ */
 void per__on_closed(struct per__loop *loop, struct per__sock *sock, int error);
 
 /** wake was called at least once since the last time. */
 void per__on_wake(struct per__loop *loop);
 
-/* --- selection: backend/select.c ------------------------------------------------------------------------------ */
+/*
+ * --- selection: backend/select.c
+ * ------------------------------------------------------------------------------
+ */
 
 /** The compiled backends in the order auto tries them, ended by NULL. */
 extern const struct per__backend *const per__backends[];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * acceptor.c - a loop that only accepts: each new connection goes to the worker with the fewest open ones. Evener than taking
- * turns, since connections live for different times. Called by conn.c. Never reads from a connection.
+ * acceptor.c - a loop that only accepts: each new connection goes to the worker with the fewest open ones.
+ * Evener than taking turns, since connections live for different times. Called by conn.c. Never reads from
+ * a connection.
  */
 #include "core/acceptor.h"
 

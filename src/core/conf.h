@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf.h - the configuration of a server after defaults, checks and copies: what the core and the protocols read.
- * Filled once by config.c; never changes while the server runs.
+ * conf.h - the configuration of a server after defaults, checks and copies: what the core and the protocols
+ * read. Filled once by config.c; never changes while the server runs.
  */
 #ifndef PER_CORE_CONF_H
 #define PER_CORE_CONF_H

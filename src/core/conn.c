@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn.c - the life of one connection between its backend and its protocol: the up-calls of backend.h end here.
- * Knows neither system calls nor byte formats. Called by the backends, by worker.c and by the protocols.
- * Invariant: after PER__CONN_CLOSING only per__on_closed() is to come, and nothing is sent or received.
+ * conn.c - the life of one connection between its backend and its protocol: the up-calls of backend.h end
+ * here. Knows neither system calls nor byte formats. Called by the backends, by worker.c and by the
+ * protocols. Invariant: after PER__CONN_CLOSING only per__on_closed() is to come, and nothing is sent or
+ * received.
  */
 #include "core/conn.h"
 
@@ -20,7 +21,10 @@ static inline struct per__loop *loop_of(const struct per__conn *conn)
 	return &conn->worker->loop;
 }
 
-/* --- deadlines -------------------------------------------------------------------------------------------- */
+/*
+ * --- deadlines
+ * --------------------------------------------------------------------------------------------
+ */
 
 static void wheel_move(struct per__conn *conn)
 {
@@ -31,8 +35,8 @@ static void wheel_move(struct per__conn *conn)
 }
 
 /*
- * The hot path writes two fields. The wheel is touched only when the new deadline comes before the one it knows; a
- * deadline that has moved back is noticed when the old one comes.
+ * The hot path writes two fields. The wheel is touched only when the new deadline comes before the one it
+ * knows; a deadline that has moved back is noticed when the old one comes.
  */
 void per__conn_set_timer(struct per__conn *conn, enum per__timer_kind kind, int64_t timeout_ns)
 {
@@ -93,7 +97,10 @@ void per__conn_expired(struct per__conn *conn)
 	}
 }
 
-/* --- ending ----------------------------------------------------------------------------------------------- */
+/*
+ * --- ending
+ * -----------------------------------------------------------------------------------------------
+ */
 
 void per__conn_close(struct per__conn *conn, enum per__close_how how)
 {
@@ -154,7 +161,10 @@ void per__conn_finish(struct per__conn *conn, bool with_linger)
 	per__conn_mark_dirty(conn);
 }
 
-/* --- output ------------------------------------------------------------------------------------------------- */
+/*
+ * --- output
+ * -------------------------------------------------------------------------------------------------
+ */
 
 void per__conn_mark_dirty(struct per__conn *conn)
 {
@@ -171,7 +181,10 @@ void per__conn_mark_dirty(struct per__conn *conn)
 	worker->dirty_last = conn;
 }
 
-/* Hands the first block to the backend. One send per connection and turn: called at its end, and when a send is over. */
+/*
+ * Hands the first block to the backend. One send per connection and turn: called at its end, and when a
+ * send is over.
+ */
 static void conn_flush(struct per__conn *conn)
 {
 	struct per__out_block *block = conn->out_first;
@@ -211,7 +224,10 @@ void per__on_sent(struct per__loop *loop, struct per__sock *sock)
 		conn->proto->on_drained(conn);
 }
 
-/* --- input -------------------------------------------------------------------------------------------------- */
+/*
+ * --- input
+ * --------------------------------------------------------------------------------------------------
+ */
 
 /* Slows the peer down: the protocol takes nothing, and something is kept already. */
 static void input_pause(struct per__conn *conn)
@@ -262,7 +278,10 @@ static inline bool input_is_wanted(const struct per__conn *conn)
 	return (conn->flags & (PER__CONN_HOLD | PER__CONN_CLOSING)) == 0;
 }
 
-/* Offers input to the protocol, and the rest of it to the next one when the first has handed the connection on. */
+/*
+ * Offers input to the protocol, and the rest of it to the next one when the first has handed the connection
+ * on.
+ */
 static size_t input_offer(struct per__conn *conn, uint8_t *data, size_t len)
 {
 	const struct per__proto *proto;
@@ -288,8 +307,8 @@ static void input_offer_kept(struct per__conn *conn)
 }
 
 /*
- * New input. In the ordinary case nothing is kept and the protocol reads it where the backend has it. Behind an
- * incomplete head it is appended in portions, so that what follows the head is read in place again.
+ * New input. In the ordinary case nothing is kept and the protocol reads it where the backend has it.
+ * Behind an incomplete head it is appended in portions, so that what follows the head is read in place again.
  */
 static void input_arrived(struct per__conn *conn, uint8_t *data, size_t len)
 {
@@ -391,7 +410,10 @@ void per__conn_turn(struct per__conn *conn)
 	conn_flush(conn);
 }
 
-/* --- beginning and end -------------------------------------------------------------------------------------- */
+/*
+ * --- beginning and end
+ * --------------------------------------------------------------------------------------
+ */
 
 static struct per__conn *conn_take(struct per__worker *worker, uint8_t listener)
 {

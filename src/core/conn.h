@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn.h - one connection: its socket, its queue of output, the input that could not be used yet, its deadline.
- * Knows no protocol: what the bytes mean is the business of the struct per__proto that it points to.
+ * conn.h - one connection: its socket, its queue of output, the input that could not be used yet, its
+ * deadline. Knows no protocol: what the bytes mean is the business of the struct per__proto that it points
+ * to.
  *
  *   open ----------------------> closing ----> (slot free)
  *     \-- finishing -- lingering --/
  *
- * finishing: the queue is sent, then the connection ends. lingering: our FIN is sent and input is thrown away, so that the
- * peer can read our last answer. closing: the backend was told; only on_closed is to come.
+ * finishing: the queue is sent, then the connection ends. lingering: our FIN is sent and input is thrown
+ * away, so that the peer can read our last answer. closing: the backend was told; only on_closed is to come.
  */
 #ifndef PER_CORE_CONN_H
 #define PER_CORE_CONN_H
@@ -26,8 +27,9 @@ struct per_req;
 struct per__proto {
 	const char *name;
 	/**
-	 * Uses input. What is not used is kept and given again with more behind it, unless PER__CONN_HOLD is set: then again
-	 * only after per__conn_unhold(). data may be changed in place and is lent until the return.
+	 * Uses input. What is not used is kept and given again with more behind it, unless PER__CONN_HOLD
+	 * is set: then again only after per__conn_unhold(). data may be changed in place and is lent until
+	 * the return.
 	 *
 	 * returns  bytes used, 0 to len
 	 */
@@ -118,10 +120,16 @@ static inline bool per__conn_is_open(const struct per__conn *conn)
 /** Has it work for the end of this turn: output to send, an exchange to finish? */
 void per__conn_mark_dirty(struct per__conn *conn);
 
-/** The end of a turn for one connection: the protocol's on_turn, kept input, then one send. Called by worker.c. */
+/**
+ * The end of a turn for one connection: the protocol's on_turn, kept input, then one send. Called by
+ * worker.c.
+ */
 void per__conn_turn(struct per__conn *conn);
 
-/** The protocol takes no input from now on; what arrives is kept, and the peer slowed down when it sends more. */
+/**
+ * The protocol takes no input from now on; what arrives is kept, and the peer slowed down when it sends
+ * more.
+ */
 static inline void per__conn_hold(struct per__conn *conn)
 {
 	conn->flags |= PER__CONN_HOLD;
@@ -130,7 +138,10 @@ static inline void per__conn_hold(struct per__conn *conn)
 /** The protocol takes input again, from the end of this turn on. */
 void per__conn_unhold(struct per__conn *conn);
 
-/** Ends the connection when the queue is sent; with_linger so that the peer can read it although it is still sending. */
+/**
+ * Ends the connection when the queue is sent; with_linger so that the peer can read it although it is still
+ * sending.
+ */
 void per__conn_finish(struct per__conn *conn, bool with_linger);
 
 /** Ends the connection now. What is queued is dropped. A second call is ignored. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mailbox.c - what other threads ask of a worker. One mutex, held for a few instructions: posts are rare beside requests.
+ * mailbox.c - what other threads ask of a worker. One mutex, held for a few instructions: posts are rare
+ * beside requests.
  */
 #include "core/mailbox.h"
 

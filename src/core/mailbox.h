@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mailbox.h - what other threads ask of a worker: run a function for an exchange, take over a connection. Bounded, first in
- * first out. The only part of a worker that other threads write to, besides its stop request.
+ * mailbox.h - what other threads ask of a worker: run a function for an exchange, take over a connection.
+ * Bounded, first in first out. The only part of a worker that other threads write to, besides its stop
+ * request.
  */
 #ifndef PER_CORE_MAILBOX_H
 #define PER_CORE_MAILBOX_H

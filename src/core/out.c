@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * out.c - bytes on their way to one peer.
- * Keeps the list of blocks and what was lent for them; never calls the kernel. Called by conn.c and the protocols.
- * Invariant: the first block does not change while the connection is sending.
+ * Keeps the list of blocks and what was lent for them; never calls the kernel. Called by conn.c and the
+ * protocols. Invariant: the first block does not change while the connection is sending.
  */
 #include "core/out.h"
 
@@ -101,7 +101,9 @@ int per__out_copy(struct per__conn *conn, const void *data, size_t len)
 	if (first < len && block_append(conn, len - first) == NULL)
 		return PER_ENOMEM;
 	if (first > 0) {
-		/* The new block, if there is one, is behind this one: fill this one as if it were the last. */
+		/*
+		 * The new block, if there is one, is behind this one: fill this one as if it were the last.
+		 */
 		struct per__out_block *last = conn->out_last;
 
 		conn->out_last = block;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * out.h - bytes on their way to one peer: a list of blocks, each an array of iovecs over its own bytes and lent ones.
- * Never calls the kernel. The first block is lent to the backend exactly while the connection is sending.
+ * out.h - bytes on their way to one peer: a list of blocks, each an array of iovecs over its own bytes and
+ * lent ones. Never calls the kernel. The first block is lent to the backend exactly while the connection is
+ * sending.
  */
 #ifndef PER_CORE_OUT_H
 #define PER_CORE_OUT_H
@@ -36,8 +37,8 @@ struct per__out_block {
 };
 
 /**
- * Room for bytes at the end of the queue, in one piece. Write there, then per__out_commit() what was written; nothing else
- * may be queued in between.
+ * Room for bytes at the end of the queue, in one piece. Write there, then per__out_commit() what was
+ * written; nothing else may be queued in between.
  *
  * returns  NULL when the memory budget is used up
  */
@@ -47,7 +48,10 @@ void per__out_commit(struct per__conn *conn, size_t bytes);
 /** Copies bytes to the end of the queue. Returns 0, or PER_ENOMEM: then nothing was queued. */
 int per__out_copy(struct per__conn *conn, const void *data, size_t len);
 
-/** Queues lent bytes; release (may be NULL) is called exactly once, at once after an error. Returns 0 or PER_ENOMEM. */
+/**
+ * Queues lent bytes; release (may be NULL) is called exactly once, at once after an error. Returns 0 or
+ * PER_ENOMEM.
+ */
 int per__out_lend(struct per__conn *conn, const void *data, size_t len, per_release_fn release, void *arg);
 
 /** The first block is with the kernel: releases what it had lent and frees it. */

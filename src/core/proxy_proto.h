@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxy_proto.h - the protocol of a connection's first bytes behind a trusted proxy: one PROXY header, then the real protocol.
+ * proxy_proto.h - the protocol of a connection's first bytes behind a trusted proxy: one PROXY header, then
+ * the real protocol.
  */
 #ifndef PER_CORE_PROXY_PROTO_H
 #define PER_CORE_PROXY_PROTO_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * worker.c - one loop: its memory, its turn, its end.
- * A turn waits and handles (all of it inside the backend's poll), looks at the timers, and then lets each connection
- * that has something to send do so once. Called by server.c, always on the worker's own thread but for stop.
+ * A turn waits and handles (all of it inside the backend's poll), looks at the timers, and then lets each
+ * connection that has something to send do so once. Called by server.c, always on the worker's own thread
+ * but for stop.
  */
 #include "core/worker.h"
 
@@ -15,7 +16,10 @@
 #define CUT_GRACE_NS \
 	(2 * INT64_C(1000000000)) /* after the deadline of a stop: time for the kernel to let go */
 
-/* --- memory ------------------------------------------------------------------------------------------------- */
+/*
+ * --- memory
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int memory_init(struct per__worker *worker)
 {
@@ -78,7 +82,10 @@ void per__block_give(struct per__worker *worker, void *block)
 		per__slab_give(&worker->blocks, block);
 }
 
-/* --- beginning ---------------------------------------------------------------------------------------------- */
+/*
+ * --- beginning
+ * ----------------------------------------------------------------------------------------------
+ */
 
 /* Once a second: the lines that every response carries. */
 static void date_refresh(struct per__worker *worker)
@@ -132,7 +139,10 @@ int per__worker_start(struct per__worker *worker)
 	return err;
 }
 
-/* --- stopping ----------------------------------------------------------------------------------------------- */
+/*
+ * --- stopping
+ * -----------------------------------------------------------------------------------------------
+ */
 
 void per__worker_wake(void *worker)
 {
@@ -198,7 +208,10 @@ static void stop_check(struct per__worker *worker)
 	worker->is_done = worker->conns.used == 0 || now_ns >= worker->stop_deadline_ns + CUT_GRACE_NS;
 }
 
-/* --- a turn ------------------------------------------------------------------------------------------------- */
+/*
+ * --- a turn
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
 {
@@ -226,8 +239,8 @@ static void timers_expire(struct per__worker *worker)
 }
 
 /*
- * Every connection that asked for it gets its end of turn. One that asks again meanwhile comes in the next turn, so a
- * busy connection cannot keep the loop from the kernel.
+ * Every connection that asked for it gets its end of turn. One that asks again meanwhile comes in the next
+ * turn, so a busy connection cannot keep the loop from the kernel.
  */
 static void dirty_run(struct per__worker *worker)
 {
@@ -257,7 +270,10 @@ int per__worker_turn(struct per__worker *worker, int64_t timeout_ns)
 	return 0;
 }
 
-/* --- mail --------------------------------------------------------------------------------------------------- */
+/*
+ * --- mail
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void mail_one(struct per__worker *worker, const struct per__mail *mail)
 {

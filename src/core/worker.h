@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker.h - one loop and everything that belongs to it: connections, exchanges, buffers, timers, mailbox. Shares nothing with
- * other workers; only the mailbox, the stop request and reading the counters cross threads.
+ * worker.h - one loop and everything that belongs to it: connections, exchanges, buffers, timers, mailbox.
+ * Shares nothing with other workers; only the mailbox, the stop request and reading the counters cross
+ * threads.
  */
 #ifndef PER_CORE_WORKER_H
 #define PER_CORE_WORKER_H
@@ -75,14 +76,20 @@ static inline struct per__worker *per__worker_of(struct per__loop *loop)
 	return PER_CONTAINER_OF(loop, struct per__worker, loop);
 }
 
-/** Reserves a worker's memory. index, conf, upper, server, loop.be are set by the caller. Returns 0 or PER_ENOMEM. */
+/**
+ * Reserves a worker's memory. index, conf, upper, server, loop.be are set by the caller. Returns 0 or
+ * PER_ENOMEM.
+ */
 int per__worker_init(struct per__worker *worker);
 void per__worker_fini(struct per__worker *worker);
 
 /** Starts the loop on the calling thread, which is the one that will run it, and begins to accept. */
 int per__worker_start(struct per__worker *worker);
 
-/** One turn: wait up to timeout_ns (-1: as long as there is nothing to do), handle, send. Sets is_done when stopped and empty. */
+/**
+ * One turn: wait up to timeout_ns (-1: as long as there is nothing to do), handle, send. Sets is_done when
+ * stopped and empty.
+ */
 int per__worker_turn(struct per__worker *worker, int64_t timeout_ns);
 
 /** Ends the loop: cuts what is left, runs what is in the mailbox with "gone". On the same thread as start. */
@@ -101,7 +108,8 @@ void per__worker_wake(void *worker);
 void per__worker_mail(struct per__worker *worker);
 
 /**
- * A block of memory for buffers: an ordinary one up to PER__BLOCK_BYTES, else one from the bounded overflow region.
+ * A block of memory for buffers: an ordinary one up to PER__BLOCK_BYTES, else one from the bounded overflow
+ * region.
  *
  * cap      receives its size in bytes
  * returns  NULL when the budget is used up (counted)

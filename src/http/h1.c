@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * h1.c - HTTP/1.x on a connection: which bytes are head, body, trailers; when hooks are called; how an exchange ends.
- * Parses nothing itself (h1_parse.c, chunked.c) and writes no response (resp.c). Called by conn.c through per__proto_h1.
- * Invariant: conn->req is the one exchange in progress; input is held while it waits for its answer.
+ * h1.c - HTTP/1.x on a connection: which bytes are head, body, trailers; when hooks are called; how an
+ * exchange ends. Parses nothing itself (h1_parse.c, chunked.c) and writes no response (resp.c). Called by
+ * conn.c through per__proto_h1. Invariant: conn->req is the one exchange in progress; input is held while
+ * it waits for its answer.
  */
 #include "http/h1.h"
 
@@ -33,7 +34,10 @@ static inline const per_handler *handler_of(const struct per_req *req)
 	return &req->conn->worker->conf->handler;
 }
 
-/* --- the life of an exchange -------------------------------------------------------------------------------- */
+/*
+ * --- the life of an exchange
+ * --------------------------------------------------------------------------------
+ */
 
 static struct per_req *exchange_begin(struct per__conn *conn)
 {
@@ -82,7 +86,10 @@ static void exchange_finish(struct per_req *req)
 	conn->flags &= ~(uint32_t)PER__CONN_WANT_BODY;
 	exchange_end(req, is_short ? PER_EPROTO : 0);
 	if (PER_UNLIKELY(!goes_on)) {
-		/* A peer that announced its last request may have sent more all the same (RFC 9112 section 9.6). */
+		/*
+		 * A peer that announced its last request may have sent more all the same (RFC 9112 section
+		 * 9.6).
+		 */
 		per__conn_finish(conn, !is_short);
 	} else if (PER_UNLIKELY(conn->out_bytes >= conn->worker->conf->write_queue_bytes)) {
 		per__conn_hold(conn); /* the peer does not read what it asked for */
@@ -92,7 +99,10 @@ static void exchange_finish(struct per_req *req)
 	}
 }
 
-/* The request cannot be answered by the application: say so if nothing was said yet, and end the connection. */
+/*
+ * The request cannot be answered by the application: say so if nothing was said yet, and end the
+ * connection.
+ */
 static void exchange_fail(struct per__conn *conn, int status, int error)
 {
 	struct per_req *req = conn->req;
@@ -119,7 +129,10 @@ void per__h1_resp_ended(struct per_req *req)
 		per__conn_mark_dirty(req->conn);
 }
 
-/* --- calling the application -------------------------------------------------------------------------------- */
+/*
+ * --- calling the application
+ * --------------------------------------------------------------------------------
+ */
 
 static inline void hook_enter(struct per_req *req, uint16_t more)
 {
@@ -183,7 +196,10 @@ static void request_dispatch(struct per_req *req)
 		per__conn_hold(req->conn);
 }
 
-/* --- the head ----------------------------------------------------------------------------------------------- */
+/*
+ * --- the head
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static inline bool has_body(const struct per_req *req)
 {
@@ -270,7 +286,10 @@ static size_t head_step(struct per__conn *conn, const uint8_t *data, size_t len)
 	return (size_t)n;
 }
 
-/* --- the body ----------------------------------------------------------------------------------------------- */
+/*
+ * --- the body
+ * -----------------------------------------------------------------------------------------------
+ */
 
 /* A piece of content has arrived. Returns false when the exchange is over. */
 static bool content_arrived(struct per_req *req, uint8_t *data, size_t len)
@@ -340,7 +359,10 @@ static size_t trailers_step(struct per_req *req, const uint8_t *data, size_t len
 	return used;
 }
 
-/* --- called by the connection ------------------------------------------------------------------------------- */
+/*
+ * --- called by the connection
+ * -------------------------------------------------------------------------------
+ */
 
 static size_t h1_step(struct per__conn *conn, uint8_t *data, size_t len)
 {
@@ -357,8 +379,8 @@ static size_t h1_step(struct per__conn *conn, uint8_t *data, size_t len)
 }
 
 /*
- * An exchange outlives the input it was read from: what it needs of it is copied, and the right deadline runs.
- * Not for an incomplete head, which stays with the connection's input.
+ * An exchange outlives the input it was read from: what it needs of it is copied, and the right deadline
+ * runs. Not for an incomplete head, which stays with the connection's input.
  */
 static void exchange_suspend(struct per_req *req)
 {
@@ -460,7 +482,10 @@ static void h1_on_timeout(struct per__conn *conn)
 		exchange_fail(conn, 408, PER_ETIMEDOUT);
 }
 
-/* Between two requests there is nothing to wait for; an exchange in progress says "Connection: close" by itself. */
+/*
+ * Between two requests there is nothing to wait for; an exchange in progress says "Connection: close" by
+ * itself.
+ */
 static void h1_on_stop(struct per__conn *conn)
 {
 	if (conn->req == NULL)

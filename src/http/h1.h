@@ -20,7 +20,9 @@ extern const struct per__proto per__proto_h1;
 /** Fills the shared part from a configuration: the fastest parser of this CPU, the limits. */
 void per__h1_conf_init(struct per__h1_conf *h1, const struct per__conf *conf);
 
-/** The response of an exchange is complete: finishes it, now or when the hook that is running has returned. */
+/**
+ * The response of an exchange is complete: finishes it, now or when the hook that is running has returned.
+ */
 void per__h1_resp_ended(struct per_req *req);
 
 /** Runs a function that was posted for an exchange, with NULL when that has ended. */

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * h1_body.h - the memory of a request that is larger or lives longer than the input it came in: body, trailers, head.
- * Called by h1.c only.
+ * h1_body.h - the memory of a request that is larger or lives longer than the input it came in: body,
+ * trailers, head. Called by h1.c only.
  */
 #ifndef PER_HTTP_H1_BODY_H
 #define PER_HTTP_H1_BODY_H
 
 #include "http/req.h"
 
-/** Adds content to a buffered body; in place as long as it all lies in one input buffer. Returns 0 or PER_ENOMEM. */
+/**
+ * Adds content to a buffered body; in place as long as it all lies in one input buffer. Returns 0 or
+ * PER_ENOMEM.
+ */
 int per__h1_body_collect(struct per_req *req, uint8_t *data, size_t len);
 
 /** Copies head and body out of the input buffer, which is about to go. Returns 0 or PER_ENOMEM. */

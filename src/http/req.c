@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * req.c - reading a request: the public functions of request.h that need an exchange. Looks things up in what the parser
- * found; copies nothing. Called by the application, on the worker that owns req.
+ * req.c - reading a request: the public functions of request.h that need an exchange. Looks things up in
+ * what the parser found; copies nothing. Called by the application, on the worker that owns req.
  */
 #include "http/req.h"
 

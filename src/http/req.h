@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * req.h - one exchange: the request as it was parsed, the body as far as it has come, the response as far as it has gone.
- * Owned by the connection (conn->req) from the first byte of the head to on_done. Filled by h1.c, read by req.c, answered by resp.c.
+ * req.h - one exchange: the request as it was parsed, the body as far as it has come, the response as far
+ * as it has gone. Owned by the connection (conn->req) from the first byte of the head to on_done. Filled by
+ * h1.c, read by req.c, answered by resp.c.
  *
  *   head -> body -> trailers -> answer -> (done)      the request side, req->phase
  *   none -> begun -> ended                            the response side, req->resp

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * resp.c - answering a request: the head, the framing of the body, the end. Writes into the connection's queue and never
- * calls the backend. Called by the application and by h1.c, on the worker that owns req.
+ * resp.c - answering a request: the head, the framing of the body, the end. Writes into the connection's
+ * queue and never calls the backend. Called by the application and by h1.c, on the worker that owns req.
  * Invariant: what is queued for an exchange is a prefix of one well-formed response.
  */
 #include "http/resp.h"
@@ -27,7 +27,10 @@ static inline uint8_t *put_str(uint8_t *pos, per_str str)
 	return put(pos, str.ptr, str.len);
 }
 
-/* --- the head ----------------------------------------------------------------------------------------------- */
+/*
+ * --- the head
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static uint8_t *put_status_line(uint8_t *pos, int status)
 {
@@ -50,7 +53,10 @@ static uint8_t *put_content_length(uint8_t *pos, uint64_t length)
 	return put(pos, "\r\n", 2);
 }
 
-/* Content-Length or Transfer-Encoding (RFC 9112 section 6, RFC 9110 section 8.6), and what that means for later. */
+/*
+ * Content-Length or Transfer-Encoding (RFC 9112 section 6, RFC 9110 section 8.6), and what that means for
+ * later.
+ */
 static uint8_t *put_framing(struct per_req *req, uint8_t *pos, int64_t length)
 {
 	bool is_chunked = length == PER_LENGTH_UNKNOWN && req->head.version >= 11;
@@ -137,7 +143,10 @@ static inline void head_count(const struct per_req *req)
 	per__count(&req->conn->worker->counters.responses[req->status / 100], 1);
 }
 
-/* --- answers in one piece ----------------------------------------------------------------------------------- */
+/*
+ * --- answers in one piece
+ * -----------------------------------------------------------------------------------
+ */
 
 static void answer_ended(struct per_req *req)
 {
@@ -213,7 +222,10 @@ int per_reply_ref(per_req *req, int status, per_str content_type, per_str body, 
 	return err;
 }
 
-/* --- streamed answers --------------------------------------------------------------------------------------- */
+/*
+ * --- streamed answers
+ * ---------------------------------------------------------------------------------------
+ */
 
 int per_begin(per_req *req, int status, int64_t length)
 {
@@ -359,7 +371,10 @@ int per_end(per_req *req)
 	return 0;
 }
 
-/* --- the rest ----------------------------------------------------------------------------------------------- */
+/*
+ * --- the rest
+ * -----------------------------------------------------------------------------------------------
+ */
 
 int per_interim(per_req *req, int status)
 {

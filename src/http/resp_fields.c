@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * resp_fields.c - the fields and trailers that the application adds to a response: checked, and collected as text until the
- * head (or the end) is written. Called by the application; resp.c uses the text up.
+ * resp_fields.c - the fields and trailers that the application adds to a response: checked, and collected
+ * as text until the head (or the end) is written. Called by the application; resp.c uses the text up.
  */
 #include "http/req.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * status.c - status codes, their reason phrases and status lines (RFC 9110 section 15 and the IANA registry). Pure.
+ * status.c - status codes, their reason phrases and status lines (RFC 9110 section 15 and the IANA
+ * registry). Pure.
  */
 #include "http/resp.h"
 
