@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * parse_bench.c - what parsing one request head costs, by instruction set: nanoseconds per head and bytes per nanosecond.
- * Medians of many short rounds, the parsers taken in turn. Not a test: it asserts no timing. Run by hand on an idle core.
+ * parse_bench.c - what parsing one request head costs, by instruction set: nanoseconds per head and bytes per
+ * nanosecond. Medians of many short rounds, the parsers taken in turn. Not a test: it asserts no timing. Run
+ * by hand on an idle core.
  */
 #include "http/h1_parse.h"
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chunked_fuzz.c - any bytes through the chunked decoder, whole and cut: same verdict at the same byte, same data. With an odd
- * first byte the rest is encoded first, in chunks whose sizes it chooses, and must come out as it was.
+ * chunked_fuzz.c - any bytes through the chunked decoder, whole and cut: same verdict at the same byte, same
+ * data. With an odd first byte the rest is encoded first, in chunks whose sizes it chooses, and must come out
+ * as it was.
  */
 #include "http/chunked.h"
 #include <stdio.h>
@@ -97,8 +98,8 @@ static size_t encode(uint8_t *dst, const uint8_t *src, size_t len)
 		const char *ext = src[pos] >= 192 && ext_bytes < PER__CHUNK_EXT_MAX - 8 ? " ;a=\"\\\"\"" : "";
 
 		ext_bytes += strlen(ext);
-		out += (size_t)sprintf((char *)dst + out, src[pos] & 32 ? "%zX%s\r\n" : "0%zx%s\r\n", chunk,
-				       ext);
+		out += (size_t)snprintf((char *)dst + out, 32, src[pos] & 32 ? "%zX%s\r\n" : "0%zx%s\r\n",
+					chunk, ext);
 		memcpy(dst + out, src + pos, chunk);
 		memcpy(dst + out + chunk, "\r\n", 2);
 		out += chunk + 2;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * h1_parse_fuzz.c - any bytes through every head parser, whole and cut: all must say what the scalar one says of the whole.
- * The first two bytes choose limits (below 128: the ordinary ones), the rest is the head; then the same as a trailer section.
+ * h1_parse_fuzz.c - any bytes through every head parser, whole and cut: all must say what the scalar one says
+ * of the whole. The first two bytes choose limits (below 128: the ordinary ones), the rest is the head; then
+ * the same as a trailer section.
  */
 #include "http/h1_parse.h"
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chunked.c - the chunked transfer coding of a request body, decoded in place. Does not read the trailer section.
- * Called by the HTTP/1 protocol with whatever has arrived. States, in order: SIZE [EXT_*] SIZE_LF, then DATA DATA_CR DATA_LF
- * and SIZE again, or LAST behind a size of 0. Invariant: the verdict depends on the bytes, never on where they were cut.
+ * chunked.c - the chunked transfer coding of a request body, decoded in place. Does not read the trailer
+ * section. Called by the HTTP/1 protocol with whatever has arrived. States, in order: SIZE [EXT_*] SIZE_LF,
+ * then DATA DATA_CR DATA_LF and SIZE again, or LAST behind a size of 0. Invariant: the verdict depends on the
+ * bytes, never on where they were cut.
  */
 #include "http/chunked.h"
 #include "base/num.h"

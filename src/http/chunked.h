@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chunked.h - the chunked transfer coding of a request body (RFC 9112 section 7.1), decoded in place. Pure and incremental.
- * The trailer section is not its business: it stops before it (per__h1_parse_trailers() goes on).
+ * chunked.h - the chunked transfer coding of a request body (RFC 9112 section 7.1), decoded in place. Pure
+ * and incremental. The trailer section is not its business: it stops before it (per__h1_parse_trailers() goes
+ * on).
  */
 #ifndef PER_HTTP_CHUNKED_H
 #define PER_HTTP_CHUNKED_H
@@ -31,7 +32,8 @@ void per__chunked_init(struct per__chunked *chunked);
 /**
  * Decodes up to the next piece of data.
  *
- * buf, len  input; bare CR, bare LF, missing or empty sizes, sizes above INT64_MAX, signs, bad extensions are PER__CHUNKED_BAD
+ * buf, len  input; bare CR, bare LF, missing or empty sizes, sizes above INT64_MAX, signs, bad extensions are
+ *           PER__CHUNKED_BAD
  * used      receives how many bytes were used up (those of a piece of data included)
  * data      with PER__CHUNKED_DATA: a slice of buf
  */

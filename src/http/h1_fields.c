@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * h1_fields.c - what the parts of an HTTP/1 head mean: Host, Content-Length, Transfer-Encoding, Connection, Expect, targets.
- * Finds no line ends and keeps no state but struct per__h1_head. Called by h1_parse.c once per known field.
- * Invariant: whatever could make two servers see different messages is refused, never repaired.
+ * h1_fields.c - what the parts of an HTTP/1 head mean: Host, Content-Length, Transfer-Encoding, Connection,
+ * Expect, targets. Finds no line ends and keeps no state but struct per__h1_head. Called by h1_parse.c once
+ * per known field. Invariant: whatever could make two servers see different messages is refused, never
+ * repaired.
  */
 #include "http/h1_fields.h"
 #include "base/num.h"
@@ -99,7 +100,7 @@ per_method per__method_from(const char *src, size_t len)
 	return PER_METHOD_OTHER;
 }
 
-/* --- host and port --------------------------------------------------------------------------------------- */
+/* --- host and port ----------------------------------------------------------------------------------- */
 
 /* Four numbers of 0 to 255 without leading zeros (RFC 3986 section 3.2.2). */
 static bool is_ipv4(const uint8_t *src, size_t len)
@@ -124,7 +125,10 @@ static bool is_ipv4(const uint8_t *src, size_t len)
 	return i == len;
 }
 
-/* Up to eight groups of one to four digits, one "::", an IPv4 address in place of the last two (RFC 3986 section 3.2.2). */
+/*
+ * Up to eight groups of one to four digits, one "::", an IPv4 address in place of the last two (RFC 3986
+ * section 3.2.2).
+ */
 static bool is_ipv6(const uint8_t *src, size_t len)
 {
 	bool has_gap = len >= 2 && src[0] == ':' && src[1] == ':';
@@ -237,7 +241,7 @@ bool per__is_host(const char *src, size_t len)
 	return end == len || (bytes[end] == ':' && is_port(bytes + end + 1, len - end - 1));
 }
 
-/* --- target ---------------------------------------------------------------------------------------------- */
+/* --- target ------------------------------------------------------------------------------------------ */
 
 /* uri-host ":" port, both there (RFC 9112 section 3.2.3). */
 static int split_authority_form(struct per__h1_head *head, const uint8_t *buf)
@@ -255,7 +259,10 @@ static int split_authority_form(struct per__h1_head *head, const uint8_t *buf)
 	return 0;
 }
 
-/* "http" or "https", "://", an authority without userinfo that is not empty, path-abempty, query (RFC 9110 section 4.2). */
+/*
+ * "http" or "https", "://", an authority without userinfo that is not empty, path-abempty, query (RFC 9110
+ * section 4.2).
+ */
 static int split_absolute_form(struct per__h1_head *head, const uint8_t *buf, size_t end)
 {
 	size_t authority = head->target_off;
@@ -302,9 +309,12 @@ int per__h1_target_split(struct per__h1_head *head, const uint8_t *buf)
 	return -400;
 }
 
-/* --- fields ---------------------------------------------------------------------------------------------- */
+/* --- fields ------------------------------------------------------------------------------------------ */
 
-/* The next element of a comma-separated list without the whitespace around it; *rest behind its comma, NULL after the last. */
+/*
+ * The next element of a comma-separated list without the whitespace around it; *rest behind its comma, NULL
+ * after the last.
+ */
 static per_str list_next(const uint8_t **rest, const uint8_t *end)
 {
 	const uint8_t *start = *rest;
@@ -322,17 +332,7 @@ static per_str list_next(const uint8_t **rest, const uint8_t *end)
 
 static int apply_host(struct per__h1_head *head, const uint8_t *value, const struct per__field *field)
 {
-	if (head->flags & PER__H1_HAS_HOST)
-		return -400;
-	if (!per__is_host((const char *)value, field->value_len))
-		return -400;
-	head->flags |= PER__H1_HAS_HOST;
-	if (head->target_form !=
-	    PER__H1_ABSOLUTE_FORM) { /* RFC 9112 section 3.2.2: else the target's authority counts */
-		head->host_off = field->value_off;
-		head->host_len = field->value_len;
-	}
-	return 0;
+	return per__is_host((const char *)value, field->value_len) ? per__h1_host_set(head, field) : -400;
 }
 
 /* What is no token matches none of the options, so a malformed list loses only its malformed elements. */
@@ -354,7 +354,10 @@ static int apply_connection(struct per__h1_head *head, const uint8_t *value, siz
 	return 0;
 }
 
-/* A list of lengths, even of one and the same, is refused although RFC 9112 section 6.3 would let us merge it. */
+/*
+ * A list of lengths, even of one and the same, is refused although RFC 9112 section 6.3 would let us merge
+ * it.
+ */
 static int apply_content_length(struct per__h1_head *head, const uint8_t *value, size_t len)
 {
 	if (head->flags & PER__H1_HAS_LENGTH || head->notes & PER__H1_NOTE_TRANSFER_ENCODING)
@@ -366,8 +369,9 @@ static int apply_content_length(struct per__h1_head *head, const uint8_t *value,
 }
 
 /*
- * All fields of that name are one list (RFC 9110 section 5.3). Every element is a bare token: codings with parameters are
- * not in use, and a quoted comma is one more thing that two parsers may read differently. "chunked" comes once, last.
+ * All fields of that name are one list (RFC 9110 section 5.3). Every element is a bare token: codings with
+ * parameters are not in use, and a quoted comma is one more thing that two parsers may read differently.
+ * "chunked" comes once, last.
  */
 static int apply_transfer_encoding(struct per__h1_head *head, const uint8_t *value, size_t len)
 {
@@ -440,7 +444,9 @@ int per__h1_fields_judge(struct per__h1_head *head)
 	return 0;
 }
 
-/* RFC 9110 section 6.5.1 by kinds: framing, routing, connection, request modifiers, authentication, content. */
+/*
+ * RFC 9110 section 6.5.1 by kinds: framing, routing, connection, request modifiers, authentication, content.
+ */
 bool per__h1_trailer_is_dropped(const uint8_t *name, size_t len)
 {
 	static const char *const dropped[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * h1_fields.h - what the parts of an HTTP/1 head mean, once h1_parse has found where they are. Private to h1_parse.c and
- * h1_fields.c. Pure: bytes, offsets and one struct per__h1_head.
+ * h1_fields.h - what the parts of an HTTP/1 head mean, once h1_parse has found where they are. Private to
+ * h1_parse.c and h1_fields.c. Pure: bytes, offsets and one struct per__h1_head.
  */
 #ifndef PER_HTTP_H1_FIELDS_H
 #define PER_HTTP_H1_FIELDS_H
@@ -39,8 +39,9 @@ enum {
 };
 
 /*
- * Unaligned words of text: compared with one another only, so byte order does not matter. Setting bit 5 lowers letters;
- * of the other tchars it changes only '^' and '_', and no name that is looked for holds what those become.
+ * Unaligned words of text: compared with one another only, so byte order does not matter. Setting bit 5
+ * lowers letters; of the other tchars it changes only '^' and '_', and no name that is looked for holds what
+ * those become.
  */
 #define PER__H1_LOWER32 0x20202020u
 #define PER__H1_LOWER64 0x2020202020202020u
@@ -110,6 +111,22 @@ PER_INLINE enum per__h1_known per__h1_known_from(const uint8_t *name, size_t len
 		break;
 	}
 	return PER__H1_UNKNOWN;
+}
+
+/*
+ * Takes the value of a Host field, already judged, unless it is the second one: -400 (RFC 9112 section 3.2).
+ */
+PER_INLINE int per__h1_host_set(struct per__h1_head *head, const struct per__field *field)
+{
+	if (head->flags & PER__H1_HAS_HOST)
+		return -400;
+	head->flags |= PER__H1_HAS_HOST;
+	if (head->target_form !=
+	    PER__H1_ABSOLUTE_FORM) { /* section 3.2.2: else the target's authority counts */
+		head->host_off = field->value_off;
+		head->host_len = field->value_len;
+	}
+	return 0;
 }
 
 /** Notes what a known field says in head. Returns 0, -400 or -417. */

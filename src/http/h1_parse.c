@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * h1_parse.c - finds the parts of an HTTP/1 head; the scans come from h1_parse_impl.h, compiled once per instruction set.
- * Does not judge what known fields say (h1_fields.c). Called by the HTTP/1 protocol with everything received since the head's
- * first byte. States, in order: START [START_LF METHOD_FIRST] METHOD TARGET_FIRST TARGET_PATH [TARGET_QUERY] VERSION, then per
- * line LINE FIELD_NAME FIELD_BLANK FIELD_VALUE FIELD_LF, then END_LF. Invariant: bytes below head->pos are never judged again.
+ * h1_parse.c - finds the parts of an HTTP/1 head; the scans come from h1_parse_impl.h, compiled once per
+ * instruction set. Does not judge what known fields say (h1_fields.c). Called by the HTTP/1 protocol with
+ * everything received since the head's first byte. States, in order: START [START_LF METHOD_FIRST] METHOD
+ * TARGET_FIRST TARGET_PATH [TARGET_QUERY] VERSION, then per line LINE FIELD_NAME FIELD_BLANK FIELD_VALUE
+ * FIELD_LF, then END_LF. Invariant: bytes below head->pos are never judged again.
  */
 #include "http/h1_fields.h"
 
@@ -76,22 +77,24 @@ PER_INLINE bool is_blank(uint8_t byte)
 	return byte == ' ' || byte == '\t';
 }
 
-/* --- request line ---------------------------------------------------------------------------------------- */
+/* --- request line ------------------------------------------------------------------------------------ */
 
-PER_INLINE int method_end(struct per__h1_head *head, struct h1_input *in, per_method method, size_t start)
+PER_INLINE void method_set(struct per__h1_head *head, per_method method, size_t start, size_t len)
 {
 	head->method = (uint8_t)method;
 	head->method_off = (uint16_t)start;
-	head->method_len = (uint8_t)(in->pos - start);
-	in->pos++;
-	return H1_GO;
+	head->method_len = (uint8_t)len;
 }
 
-/* Byte by byte: cut input, an empty line before the request, and every method but the fast ones. */
-static PER_COLD int method_parse_slow(struct per__h1_head *head, struct h1_input *in)
+/*
+ * Byte by byte: cut input, an empty line before the request, and every method but the fast ones. Works on
+ * head->pos, so that the caller's input can stay in registers.
+ */
+static __attribute__((noinline)) int method_parse_slow(struct per__h1_head *head, const uint8_t *buf,
+						       size_t len)
 {
-	for (; in->pos < in->len; in->pos++) {
-		const uint8_t byte = in->buf[in->pos];
+	for (; head->pos < len; head->pos++) {
+		const uint8_t byte = buf[head->pos];
 
 		switch (head->state) {
 		case H1_START:
@@ -103,7 +106,7 @@ static PER_COLD int method_parse_slow(struct per__h1_head *head, struct h1_input
 		case H1_METHOD_FIRST:
 			if (!(per__h1_class[byte] & PER__H1_TCHAR))
 				return -400;
-			head->mark = (uint16_t)in->pos;
+			head->mark = head->pos;
 			head->state = H1_METHOD;
 			break;
 		case H1_START_LF:
@@ -113,18 +116,20 @@ static PER_COLD int method_parse_slow(struct per__h1_head *head, struct h1_input
 			break;
 		default: /* H1_METHOD */
 			if (byte == ' ') {
-				const char *name = (const char *)in->buf + head->mark;
+				const size_t name_len = (size_t)(head->pos - head->mark);
 
-				return method_end(head, in, per__method_from(name, in->pos - head->mark),
-						  head->mark);
+				method_set(head, per__method_from((const char *)buf + head->mark, name_len),
+					   head->mark, name_len);
+				head->pos++;
+				return H1_GO;
 			}
 			if (!(per__h1_class[byte] & PER__H1_TCHAR) ||
-			    in->pos - head->mark >= METHOD_BYTES_MAX)
+			    head->pos == head->mark + METHOD_BYTES_MAX)
 				return -400;
 			break;
 		}
 	}
-	return suspend(head, in, head->state);
+	return PER__H1_MORE;
 }
 
 PER_INLINE int method_parse(struct per__h1_head *head, struct h1_input *in)
@@ -133,15 +138,21 @@ PER_INLINE int method_parse(struct per__h1_head *head, struct h1_input *in)
 		const uint32_t word = per__h1_word32(in->buf);
 
 		if (PER_LIKELY(word == per__h1_word32("GET "))) {
-			in->pos = 3;
-			return method_end(head, in, PER_METHOD_GET, 0);
+			method_set(head, PER_METHOD_GET, 0, 3);
+			in->pos = 4;
+			return H1_GO;
 		}
 		if (word == per__h1_word32("POST") && in->buf[4] == ' ') {
-			in->pos = 4;
-			return method_end(head, in, PER_METHOD_POST, 0);
+			method_set(head, PER_METHOD_POST, 0, 4);
+			in->pos = 5;
+			return H1_GO;
 		}
 	}
-	return method_parse_slow(head, in);
+
+	const int result = method_parse_slow(head, in->buf, in->len);
+
+	in->pos = head->pos;
+	return result;
 }
 
 /* Which form it must have: by method and first byte (RFC 9112 section 3.2). */
@@ -176,24 +187,26 @@ PER_INLINE int target_end(struct per__h1_head *head, struct h1_input *in)
 	return per__h1_target_split(head, in->buf) == 0 ? H1_GO : -400;
 }
 
-static int version_parse_slow(struct per__h1_head *head, struct h1_input *in)
+/* Works on head->pos, as method_parse_slow() does. */
+static __attribute__((noinline)) int version_parse_slow(struct per__h1_head *head, const uint8_t *buf,
+							size_t len)
 {
 	static const char shape[] = "HTTP/0.0\r\n"; /* 0: any digit */
-	const size_t mark = head->mark;
 
-	for (; in->pos < in->len; in->pos++) {
-		const uint8_t byte = in->buf[in->pos];
-		const char want = shape[in->pos - mark];
+	for (; head->pos < len; head->pos++) {
+		const uint8_t byte = buf[head->pos];
+		const char want = shape[head->pos - head->mark];
 
 		if (want == '0' ? byte < '0' || byte > '9' : byte != (uint8_t)want)
 			return -400;
 		if (want == '\n') {
-			in->pos++;
-			head->version = in->buf[mark + 7] == '0' ? 10 : 11;
-			return in->buf[mark + 5] == '1' ? H1_GO : -505;
+			head->pos++;
+			head->version = buf[head->mark + 7] == '0' ? 10 : 11;
+			return buf[head->mark + 5] == '1' ? H1_GO : -505;
 		}
 	}
-	return suspend(head, in, H1_VERSION);
+	head->state = H1_VERSION;
+	return PER__H1_MORE;
 }
 
 PER_INLINE int version_parse(struct per__h1_head *head, struct h1_input *in)
@@ -207,13 +220,18 @@ PER_INLINE int version_parse(struct per__h1_head *head, struct h1_input *in)
 		in->pos += 10;
 		return H1_GO;
 	}
-	return version_parse_slow(head, in);
+	head->pos = (uint16_t)in->pos;
+
+	const int result = version_parse_slow(head, in->buf, in->len);
+
+	in->pos = head->pos;
+	return result;
 }
 
-/* --- fields ---------------------------------------------------------------------------------------------- */
+/* --- fields ------------------------------------------------------------------------------------------ */
 
 /* Behind the CR of the empty line. */
-static int fields_end(struct per__h1_head *head, struct h1_input *in)
+PER_INLINE int fields_end(struct per__h1_head *head, struct h1_input *in)
 {
 	if (in->pos == in->len)
 		return suspend(head, in, H1_END_LF);
@@ -257,7 +275,40 @@ PER_INLINE int name_end(struct per__h1_head *head, struct h1_input *in)
 	return H1_GO;
 }
 
-/* pos is behind the line's LF. Trailing whitespace is no part of the value. */
+/* A complete line: where it begins, its colon and its CR. Whitespace around the value is no part of it. */
+PER_INLINE void field_set(struct per__field *field, const uint8_t *buf, size_t start, size_t colon,
+			  size_t end)
+{
+	size_t value = colon + 1;
+
+	while (is_blank(buf[value]))
+		value++;
+	while (end > value && is_blank(buf[end - 1]))
+		end--;
+	field->name_off = (uint16_t)start;
+	field->name_len = (uint16_t)(colon - start);
+	field->value_off = (uint16_t)value;
+	field->value_len = (uint16_t)(end - value);
+}
+
+/*
+ * Is the rest of a host, from the first byte that is not of a name on, nothing, or a colon and one to four
+ * digits? What it denies may still be a host.
+ */
+PER_INLINE bool is_plain_port(const uint8_t *src, size_t len)
+{
+	if (len == 0)
+		return true;
+	if (src[0] != ':' || len < 2 || len > 5)
+		return false;
+	for (size_t i = 1; i < len; i++) {
+		if (src[i] < '0' || src[i] > '9')
+			return false;
+	}
+	return true;
+}
+
+/* pos is behind the line's LF. */
 PER_INLINE void value_end(struct per__field *field, const struct h1_input *in)
 {
 	size_t end = in->pos - 2;
@@ -270,14 +321,13 @@ PER_INLINE void value_end(struct per__field *field, const struct h1_input *in)
 PER_INLINE int field_end(struct per__h1_head *head, struct h1_input *in)
 {
 	struct per__field *field = &head->fields[head->field_cnt];
-	const enum per__h1_known known = per__h1_known_from(in->buf + field->name_off, field->name_len);
 
 	value_end(field, in);
 	head->field_cnt++;
-	if (known == PER__H1_UNKNOWN)
-		return H1_GO;
 
-	const int status = per__h1_field_apply(head, known, in->buf, field);
+	const enum per__h1_known known = per__h1_known_from(in->buf + field->name_off, field->name_len);
+	const int status =
+		PER_LIKELY(known == PER__H1_UNKNOWN) ? 0 : per__h1_field_apply(head, known, in->buf, field);
 
 	return status == 0 ? H1_GO : status;
 }
@@ -303,7 +353,7 @@ PER_INLINE int head_end(struct per__h1_head *head, const struct h1_input *in)
 	return (int)in->pos;
 }
 
-/* --- instruction sets ------------------------------------------------------------------------------------ */
+/* --- instruction sets -------------------------------------------------------------------------------- */
 
 #define H1_NAME(name) name##_scalar
 #define H1_TARGET
@@ -313,13 +363,18 @@ PER_INLINE int head_end(struct per__h1_head *head, const struct h1_input *in)
 
 #if defined(H1_X86) || defined(H1_NEON)
 /*
- * tchars by the two halves of a byte: bit h of entry l says that byte 16 * h + l is one. A second table turns h into its
- * bit, 0 from 0x80 on.
+ * Sets of ASCII bytes by the two halves of a byte: bit h of entry l says that byte 16 * h + l is in the set.
+ * row_bits turns h into its bit, 0 from 0x80 on.
  */
-#define TCHAR_ROWS                                                                                      \
-	(char)0xe8, (char)0xfc, (char)0xf8, (char)0xfc, (char)0xfc, (char)0xfc, (char)0xfc, (char)0xfc, \
-		(char)0xf8, (char)0xf8, (char)0xf4, 0x54, (char)0xd0, 0x54, (char)0xf4, 0x70
-#define TCHAR_BITS 1, 2, 4, 8, 16, 32, 64, (char)0x80, 0, 0, 0, 0, 0, 0, 0, 0
+static const struct {
+	_Alignas(16) uint8_t tchar[16];
+	uint8_t regname[16];
+	uint8_t row_bits[16];
+} h1_sets = {
+	{ 0xe8, 0xfc, 0xf8, 0xfc, 0xfc, 0xfc, 0xfc, 0xfc, 0xf8, 0xf8, 0xf4, 0x54, 0xd0, 0x54, 0xf4, 0x70 },
+	{ 0xa8, 0xfc, 0xf8, 0xf8, 0xfc, 0xf8, 0xfc, 0xfc, 0xfc, 0xfc, 0xf4, 0x5c, 0x50, 0x5c, 0xd4, 0x70 },
+	{ 1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0 },
+};
 #endif
 
 #ifdef H1_X86
@@ -331,10 +386,13 @@ PER_INLINE __attribute__((target("sse4.2"))) uint64_t stops_sse42(const uint8_t 
 	const __m128i block = _mm_loadu_si128((const __m128i *)(const void *)src);
 	__m128i stop;
 
-	if (kind == PER__H1_TCHAR) {
+	if (kind == PER__H1_TCHAR || kind == PER__H1_REGNAME) {
+		const uint8_t *set = kind == PER__H1_TCHAR ? h1_sets.tchar : h1_sets.regname;
 		const __m128i high = _mm_and_si128(_mm_srli_epi16(block, 4), _mm_set1_epi8(15));
-		const __m128i rows = _mm_shuffle_epi8(_mm_setr_epi8(TCHAR_ROWS), block);
-		const __m128i bits = _mm_shuffle_epi8(_mm_setr_epi8(TCHAR_BITS), high);
+		const __m128i rows =
+			_mm_shuffle_epi8(_mm_load_si128((const __m128i *)(const void *)set), block);
+		const __m128i bits = _mm_shuffle_epi8(
+			_mm_load_si128((const __m128i *)(const void *)h1_sets.row_bits), high);
 
 		stop = _mm_cmpeq_epi8(_mm_and_si128(rows, bits), _mm_setzero_si128());
 	} else if (kind == PER__H1_VALUE) {
@@ -368,10 +426,16 @@ PER_INLINE __attribute__((target("avx2,bmi"))) uint64_t stops_avx2(const uint8_t
 	const __m256i block = _mm256_loadu_si256((const __m256i *)(const void *)src);
 	__m256i stop;
 
-	if (kind == PER__H1_TCHAR) {
+	if (kind == PER__H1_TCHAR || kind == PER__H1_REGNAME) {
+		const uint8_t *set = kind == PER__H1_TCHAR ? h1_sets.tchar : h1_sets.regname;
 		const __m256i high = _mm256_and_si256(_mm256_srli_epi16(block, 4), _mm256_set1_epi8(15));
-		const __m256i rows = _mm256_shuffle_epi8(_mm256_setr_epi8(TCHAR_ROWS, TCHAR_ROWS), block);
-		const __m256i bits = _mm256_shuffle_epi8(_mm256_setr_epi8(TCHAR_BITS, TCHAR_BITS), high);
+		const __m256i rows = _mm256_shuffle_epi8(
+			_mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)set)),
+			block);
+		const __m256i bits =
+			_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(
+						    (const __m128i *)(const void *)h1_sets.row_bits)),
+					    high);
 
 		stop = _mm256_cmpeq_epi8(_mm256_and_si256(rows, bits), _mm256_setzero_si256());
 	} else if (kind == PER__H1_VALUE) {
@@ -407,15 +471,13 @@ PER_INLINE __attribute__((target("avx2,bmi"))) uint64_t stops_avx2(const uint8_t
 /* A mask has four bits per byte: the cheap way from a vector to a register. */
 PER_INLINE uint64_t stops_neon(const uint8_t *src, const enum per__h1_class kind)
 {
-	static const char rows[16] = { TCHAR_ROWS };
-	static const char bits[16] = { TCHAR_BITS };
 	const uint8x16_t block = vld1q_u8(src);
 	uint8x16_t stop;
 
-	if (kind == PER__H1_TCHAR) {
-		const uint8x16_t row =
-			vqtbl1q_u8(vld1q_u8((const uint8_t *)rows), vandq_u8(block, vdupq_n_u8(15)));
-		const uint8x16_t bit = vqtbl1q_u8(vld1q_u8((const uint8_t *)bits), vshrq_n_u8(block, 4));
+	if (kind == PER__H1_TCHAR || kind == PER__H1_REGNAME) {
+		const uint8_t *set = kind == PER__H1_TCHAR ? h1_sets.tchar : h1_sets.regname;
+		const uint8x16_t row = vqtbl1q_u8(vld1q_u8(set), vandq_u8(block, vdupq_n_u8(15)));
+		const uint8x16_t bit = vqtbl1q_u8(vld1q_u8(h1_sets.row_bits), vshrq_n_u8(block, 4));
 
 		stop = vceqq_u8(vandq_u8(row, bit), vdupq_n_u8(0));
 	} else if (kind == PER__H1_VALUE) {
@@ -443,7 +505,7 @@ PER_INLINE uint64_t stops_neon(const uint8_t *src, const enum per__h1_class kind
 #undef H1_STOP_BITS
 #endif
 
-/* --- entry points ---------------------------------------------------------------------------------------- */
+/* --- entry points ------------------------------------------------------------------------------------ */
 
 void per__h1_head_init(struct per__h1_head *head, struct per__field *fields, uint16_t fields_cap)
 {

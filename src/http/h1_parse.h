@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * h1_parse.h - the head of an HTTP/1.x request (RFC 9112): bytes to offsets. Pure: no connection, no syscall, no allocation.
+ * h1_parse.h - the head of an HTTP/1.x request (RFC 9112): bytes to offsets. Pure: no connection, no syscall,
+ * no allocation.
  *
- * Incremental: called again with the same buffer, longer, it goes on where it stopped, so a head that arrives one byte at a
- * time costs as much as one that arrives whole. The verdict (complete, or which status) depends on the bytes alone and never
- * on where they were cut; what is wrong is said at the first byte that makes it wrong, never only when the head is complete.
+ * Incremental: called again with the same buffer, longer, it goes on where it stopped, so a head that arrives
+ * one byte at a time costs as much as one that arrives whole. The verdict (complete, or which status) depends
+ * on the bytes alone and never on where they were cut; what is wrong is said at the first byte that makes it
+ * wrong, never only when the head is complete.
  */
 #ifndef PER_HTTP_H1_PARSE_H
 #define PER_HTTP_H1_PARSE_H
@@ -12,7 +14,10 @@
 #include "base/base.h"
 #include <peregrine/request.h>
 
-/* A field: offsets from the first byte of the buffer given to the parser. Values have OWS removed at both ends. */
+/*
+ * A field: offsets from the first byte of the buffer given to the parser. Values have OWS removed at both
+ * ends.
+ */
 struct per__field {
 	uint16_t name_off, name_len;
 	uint16_t value_off, value_len;
@@ -44,7 +49,8 @@ enum {
 };
 
 /*
- * One head, partial or complete. The caller owns it and the fields array; per__h1_head_init() before the first byte.
+ * One head, partial or complete. The caller owns it and the fields array; per__h1_head_init() before the
+ * first byte.
  */
 struct per__h1_head {
 	/* the result, valid after per__h1_parse() returned a length */
@@ -55,11 +61,11 @@ struct per__h1_head {
 	uint16_t method_off; /* 0, or 2 behind an empty line */
 	uint16_t flags;      /* PER__H1_* */
 	uint16_t target_off, target_len;
-	uint16_t path_off,
-		path_len; /* of the target, without the query; len 0 for an absolute-form without a path */
+	/* the path of the target, without the query; len 0 for an authority-form or an absolute-form without one */
+	uint16_t path_off, path_len;
 	uint16_t query_off, query_len; /* query_off 0: there is no '?' */
-	uint16_t host_off,
-		host_len; /* effective host: the authority of an absolute-form, else the Host field; off 0: none */
+	/* effective host: the authority of an absolute-form, else the Host field; off 0: none */
+	uint16_t host_off, host_len;
 	uint16_t field_cnt;
 	uint16_t fields_cap;     /* entries of fields */
 	uint64_t content_length; /* with PER__H1_HAS_LENGTH: 0 to INT64_MAX */
@@ -73,20 +79,24 @@ struct per__h1_head {
 	uint16_t line_cnt; /* field lines so far, trailers that were dropped included */
 };
 
-/** Prepares a head for its first byte. fields has fields_cap entries and must live as long as the head is used. */
+/**
+ * Prepares a head for its first byte. fields has fields_cap entries and must live as long as the head is
+ * used.
+ */
 void per__h1_head_init(struct per__h1_head *head, struct per__field *fields, uint16_t fields_cap);
 
 /*
- * What a parse says: a length above 0, PER__H1_MORE, or a negative status:
- * -400 malformed, -414, -417 (an expectation other than 100-continue), -431, -501 (an unknown transfer coding before chunked),
- * -505 (another major version). After a length or a status the head is not parsed any further: init it again.
+ * What a parse says: a length above 0, PER__H1_MORE, or a negative status: -400 malformed, -414, -417 (an
+ * expectation other than 100-continue), -431, -501 (an unknown transfer coding before chunked), -505 (another
+ * major version). After a length or a status the head is not parsed any further: init it again.
  */
 #define PER__H1_MORE 0
 
 /**
  * Goes on with a head.
  *
- * buf, len  all bytes since the head's first one; those seen before must be unchanged (their address may differ)
+ * buf, len  all bytes since the head's first one; those seen before must be unchanged (their address may
+ *           differ)
  * returns   the length of the head in bytes, its last CRLF included; PER__H1_MORE; or a negative status
  * source    RFC 9112 sections 2.2, 3, 5, 6, 7.1, 9.3; RFC 9110 sections 5, 7.2, 10.1.1
  */
@@ -96,17 +106,20 @@ typedef int (*per__h1_parse_fn)(struct per__h1_head *head, const struct per__h1_
 int per__h1_parse_scalar(struct per__h1_head *head, const struct per__h1_limits *limits, const uint8_t *buf,
 			 size_t len);
 
-/** The fastest parser this CPU can run (AVX2, SSE4.2, NEON or scalar) and its name. Asked once, at server start. */
+/**
+ * The fastest parser this CPU can run (AVX2, SSE4.2, NEON or scalar) and its name. Asked once, at server
+ * start.
+ */
 per__h1_parse_fn per__h1_parse_best(const char **name);
 
 /** Every parser that this CPU can run, for tests and benchmarks: index 0 is scalar; NULL after the last. */
 per__h1_parse_fn per__h1_parse_at(unsigned index, const char **name);
 
 /**
- * Goes on with a trailer section (RFC 9112 section 7.1.2): fields up to an empty line, nothing else. Same rules, same
- * incremental behaviour; init with per__h1_trailers_init(). Only fields, field_cnt are results. Fields that would change
- * framing, routing, authentication or the meaning of the content are checked like any other, then left out (RFC 9110
- * section 6.5.1). limits->target_bytes_max is not used.
+ * Goes on with a trailer section (RFC 9112 section 7.1.2): fields up to an empty line, nothing else. Same
+ * rules, same incremental behaviour; init with per__h1_trailers_init(). Only fields, field_cnt are results.
+ * Fields that would change framing, routing, authentication or the meaning of the content are checked like
+ * any other, then left out (RFC 9110 section 6.5.1). limits->target_bytes_max is not used.
  *
  * returns  the length in bytes with the last CRLF; PER__H1_MORE; -400 or -431
  */
@@ -117,12 +130,16 @@ int per__h1_parse_trailers(struct per__h1_head *head, const struct per__h1_limit
 /** Is every byte of it a tchar, and is there one (RFC 9110 section 5.6.2)? */
 bool per__is_token(const char *src, size_t len);
 
-/** May it be a field value: empty, or VCHAR, obs-text, SP, HTAB, without whitespace at either end (RFC 9110 section 5.5)? */
+/**
+ * May it be a field value: empty, or VCHAR, obs-text, SP, HTAB, without whitespace at either end (RFC 9110
+ * section 5.5)?
+ */
 bool per__is_field_value(const char *src, size_t len);
 
 /**
- * Is it uri-host [ ":" port ] (RFC 9110 section 7.2)? An empty one is, as the Host field of a target without authority must
- * be empty; a port behind an empty host, a port above 65,535 and a comma (two values joined by a list-minded hop) are not.
+ * Is it uri-host [ ":" port ] (RFC 9110 section 7.2)? An empty one is, as the Host field of a target without
+ * authority must be empty; a port behind an empty host, a port above 65,535 and a comma (two values joined by
+ * a list-minded hop) are not.
  */
 bool per__is_host(const char *src, size_t len);
 

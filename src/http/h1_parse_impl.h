@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * h1_parse_impl.h - the scanning half of the HTTP/1 parser, compiled by h1_parse.c once per instruction set; no include guard.
- * Expects H1_NAME(x) (a suffix), H1_TARGET (a function attribute), and with SIMD H1_BLOCK (bytes), H1_STOP_BITS (bits per
- * byte of a mask) and H1_NAME(stops)(src, kind): a mask of the bytes of one block that are not of that kind.
- * Invariant: never reads outside [buf, buf + len): the buffer may end where the page does.
+ * h1_parse_impl.h - the scanning half of the HTTP/1 parser, compiled by h1_parse.c once per instruction set;
+ * no include guard. Expects H1_NAME(x) (a suffix), H1_TARGET (a function attribute), and with SIMD H1_BLOCK
+ * (bytes), H1_STOP_BITS (bits per byte of a mask) and H1_NAME(stops)(src, kind): a mask of the bytes of one
+ * block that are not of that kind. Invariant: never reads outside [buf, buf + len): the buffer may end where
+ * the page does.
  */
 
 /*
- * The first position from pos on whose byte is not of that kind, or len. Behind the last whole block the one that ends at len
- * is looked at, with what lies before pos shifted out; only a buffer shorter than a block goes byte by byte.
+ * The first position from pos on whose byte is not of that kind, or len. Behind the last whole block the one
+ * that ends at len is looked at, with what lies before pos shifted out; only a buffer shorter than a block
+ * goes byte by byte.
  */
 PER_INLINE H1_TARGET size_t H1_NAME(scan)(const uint8_t *buf, size_t pos, size_t len,
 					  const enum per__h1_class kind)
@@ -56,13 +58,84 @@ PER_INLINE H1_TARGET int H1_NAME(target)(struct per__h1_head *head, struct h1_in
 			return target_end(head, in);
 		if (target_len == in->limits->target_bytes_max)
 			return -414;
-		if (in->buf[in->pos] != '?' || state != H1_TARGET_PATH)
+		if (in->buf[in->pos] != '?') /* within a query it does not stop the scan */
 			return -400;
 		in->pos++;
 		head->query_off = (uint16_t)in->pos;
 		state = H1_TARGET_QUERY;
 	}
 }
+
+#ifdef H1_BLOCK
+
+/*
+ * Takes note of what a field says. The Host field of every request has its usual shape judged here, without a
+ * call.
+ */
+PER_INLINE H1_TARGET int H1_NAME(field_note)(struct per__h1_head *head, const struct h1_input *in,
+					     const struct per__field *field)
+{
+	const enum per__h1_known known = per__h1_known_from(in->buf + field->name_off, field->name_len);
+
+	if (PER_LIKELY(known == PER__H1_UNKNOWN))
+		return H1_GO;
+	if (PER_LIKELY(known == PER__H1_HOST)) {
+		const size_t end = (size_t)field->value_off + field->value_len;
+		const size_t stop = H1_NAME(scan)(in->buf, field->value_off, in->len, PER__H1_REGNAME);
+
+		if (PER_LIKELY(stop > field->value_off && is_plain_port(in->buf + stop, end - stop)))
+			return per__h1_host_set(head, field) == 0 ? H1_GO : -400;
+	}
+
+	const int status = per__h1_field_apply(head, known, in->buf, field);
+
+	return status == 0 ? H1_GO : status;
+}
+
+/*
+ * Field lines that are there as a whole, up to the first one that is not, or that is not good; the steps
+ * behind this one find out which. A name and its colon are bytes that a value may have, so one scan finds the
+ * end of the line without waiting for the name: the next line's address depends on nothing else (a third of
+ * the time of a browser's head).
+ */
+PER_INLINE H1_TARGET int H1_NAME(lines)(struct per__h1_head *head, struct h1_input *in)
+{
+	const uint8_t *buf = in->buf;
+	const size_t len = in->len;
+	const uint32_t max = PER_MIN(in->limits->fields_max, head->fields_cap);
+	struct per__field *fields = head->fields;
+	uint32_t count = head->field_cnt;
+	size_t pos = in->pos;
+	int result = H1_GO;
+
+	for (;;) {
+		const size_t end = H1_NAME(scan)(buf, pos, len, PER__H1_VALUE);
+
+		if (PER_UNLIKELY(len - end < 2 || per__h1_word16(buf + end) != per__h1_word16("\r\n")))
+			break;
+		if (end == pos) {
+			pos += 2;
+			result = H1_END;
+			break;
+		}
+
+		const size_t colon = H1_NAME(scan)(buf, pos, len, PER__H1_TCHAR);
+
+		if (PER_UNLIKELY(buf[colon] != ':' || colon == pos || count >= max))
+			break;
+		field_set(&fields[count], buf, pos, colon, end);
+		result = H1_NAME(field_note)(head, in, &fields[count]);
+		if (PER_UNLIKELY(result != H1_GO))
+			break;
+		count++;
+		pos = end + 2;
+	}
+	head->field_cnt = head->line_cnt = (uint16_t)count;
+	in->pos = pos;
+	return result;
+}
+
+#endif
 
 /* Field lines from any of their states to the empty line: H1_END, or what stopped it. */
 PER_INLINE H1_TARGET int H1_NAME(fields)(struct per__h1_head *head, struct h1_input *in, uint8_t state,
@@ -73,6 +146,11 @@ PER_INLINE H1_TARGET int H1_NAME(fields)(struct per__h1_head *head, struct h1_in
 
 		switch (state) {
 		default: /* H1_LINE, H1_END_LF */
+#ifdef H1_BLOCK
+			result = state == H1_LINE ? H1_NAME(lines)(head, in) : H1_GO;
+			if (PER_LIKELY(result != H1_GO))
+				return result;
+#endif
 			result = line_begin(head, in, state);
 			if (PER_UNLIKELY(result != H1_GO))
 				return result;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * h1_harness.h - runs bytes through every head parser, whole, cut in two at every byte, and byte by byte, and puts the
- * result into one line of text to compare. For the unit tests of the HTTP/1 parsers, each of which is one file, so all of it
- * is here. Copies of the input end at a page that must not be touched: reading too far is a crash even without a sanitizer.
+ * h1_harness.h - runs bytes through every head parser, whole, cut in two at every byte, and byte by byte, and
+ * puts the result into one line of text to compare. For the unit tests of the HTTP/1 parsers, each of which
+ * is one file, so all of it is here. Copies of the input end at a page that must not be touched: reading too
+ * far is a crash even without a sanitizer.
  */
 #ifndef PER_TESTS_H1_HARNESS_H
 #define PER_TESTS_H1_HARNESS_H
@@ -98,8 +99,9 @@ static inline size_t h1_dump_fields(char *dst, size_t cap, const struct per__h1_
 }
 
 /*
- * method number, form letter, version, p=path, q=query (- if none), h=host (- if none), l=length (- if none), the letters
- * of the flags c(hunked) x (close) k(eep-alive) u(pgrade) e(xpect), then the fields: "1o11 p=/ q=- h=h l=- : [Host=h]"
+ * method number, form letter, version, p=path, q=query (- if none), h=host (- if none), l=length (- if none),
+ * the letters of the flags c(hunked) x (close) k(eep-alive) u(pgrade) e(xpect), then the fields: "1o11 p=/
+ * q=- h=h l=- : [Host=h]"
  */
 static inline void h1_dump(char *dst, size_t cap, const struct per__h1_head *head, const char *bytes)
 {

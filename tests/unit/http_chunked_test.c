@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http_chunked_test.c - the chunked coding of RFC 9112 section 7.1 as tables. Every entry is decoded whole, cut in two at
- * every byte, and byte by byte, from memory that ends at its last byte.
+ * http_chunked_test.c - the chunked coding of RFC 9112 section 7.1 as tables. Every entry is decoded whole,
+ * cut in two at every byte, and byte by byte, from memory that ends at its last byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +41,9 @@ struct collected {
 	size_t len;
 };
 
-/* Decodes one piece as its caller would: again and again until all of it is used up. Returns the last result. */
+/*
+ * Decodes one piece as its caller would: again and again until all of it is used up. Returns the last result.
+ */
 static enum per__chunked_result piece_decode(struct per__chunked *chunked, struct collected *out,
 					     const char *bytes, size_t len, size_t *used_total)
 {

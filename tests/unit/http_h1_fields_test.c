@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http_h1_fields_test.c - what known fields say, hosts, tokens, methods, names and trailers: src/http/h1_fields.c, seen through
- * the parsers where a whole head is needed. Tables as in http_h1_parse_test.c.
+ * http_h1_fields_test.c - what known fields say, hosts, tokens, methods, names and trailers:
+ * src/http/h1_fields.c, seen through the parsers where a whole head is needed. Tables as in
+ * http_h1_parse_test.c.
  */
 #include "support/h1_harness.h"
 

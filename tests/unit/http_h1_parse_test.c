@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http_h1_parse_test.c - request lines, targets and field lines and what RFC 9112 and RFC 9110 say of them, as tables. Every
- * entry is run through every parser whole, cut in two at every byte, and byte by byte. What known fields say is in
- * http_h1_fields_test.c; limits and generated input are in http_h1_limits_test.c.
+ * http_h1_parse_test.c - request lines, targets and field lines and what RFC 9112 and RFC 9110 say of them,
+ * as tables. Every entry is run through every parser whole, cut in two at every byte, and byte by byte. What
+ * known fields say is in http_h1_fields_test.c; limits and generated input are in http_h1_limits_test.c.
  */
 #include "support/h1_harness.h"
 
