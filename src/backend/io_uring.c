@@ -240,10 +240,8 @@ PER_INLINE void recv_done(struct uring *u, struct per__sock *sock, int res, unsi
 	URING_UNPOISON(uring_buf(u, id), (size_t)res);
 	per__on_recv(u->loop, sock, uring_buf(u, id), (size_t)res);
 	uring_buf_give(u, id);
-	if (PER_UNLIKELY((sock->flags & (SOCK_RECV | SOCK_PAUSED)) == 0) && sock->state == PER__SOCK_OPEN) {
-		per__count(&u->loop->counters.recv_rearms, 1);
-		per__uring_recv_arm(u, sock);
-	}
+	if (PER_UNLIKELY((sock->flags & SOCK_RECV) == 0))
+		per__uring_recv_again(u, sock);
 }
 
 /* --- waking -------------------------------------------------------------------------------------------------------------- */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * io_uring_internal.h - the state of one ring, shared by the io_uring*.c files only.
- * A completion is named by user_data: a pointer to a 64-byte aligned struct, with the kind of operation in the low six bits.
- * Invariant: a socket's slot is not given back before every one of its operations, cancels included, has completed, so a
- * completion never meets a socket that was reused.
+ * A completion is named by user_data: a pointer to a 64-byte aligned struct, with the kind of operation in
+ * the low six bits. Invariant: a socket's slot is not given back before every one of its operations,
+ * cancels included, has completed, so a completion never meets a socket that was reused.
  */
 #ifndef PER_BACKEND_IO_URING_INTERNAL_H
 #define PER_BACKEND_IO_URING_INTERNAL_H
@@ -27,9 +27,10 @@
 #define URING_FDS_MAX (1u << 26)
 #define URING_BUF_GROUP 0
 /*
- * A busy worker that enters the kernel for every second request spends most of its time entering. So a loop that has lately
- * received from many sockets waits for several completions at once, though never longer than this (bench/run.py: a fifth
- * of the system calls and 0.8 times the CPU per request at 64 connections). A quiet one is not delayed.
+ * A busy worker that enters the kernel for every second request spends most of its time entering. So a loop
+ * that has lately received from many sockets waits for several completions at once, though never longer
+ * than this (bench/run.py: a fifth of the system calls and 0.8 times the CPU per request at 64
+ * connections). A quiet one is not delayed.
  */
 #define URING_BATCH_WAIT_NS 100000
 #define URING_BATCH_MIN 4u   /* fewer receives expected in that time: not worth waiting for */
@@ -37,6 +38,8 @@
 #define URING_BATCH_MAX 64u
 #define URING_SPAN_NS 1000000     /* activity is looked at over at least this long */
 #define URING_CAREFUL_ACCEPTS 64u /* accepts made one by one after a refusal */
+#define URING_CAREFUL_RECVS 16    /* receives made one by one after a pause */
+#define URING_TARGET_LOW 8u       /* buffers kept in the ring while spares are scarce */
 
 /* The kind of an operation, in the low bits of user_data. */
 enum uring_op {
@@ -133,6 +136,7 @@ struct uring {
 	uint16_t *hold_next; /* id + 1 of the next buffer held for the same socket */
 	uint32_t *hold_len;
 	uint32_t buf_count, ring_count;
+	uint32_t free_low; /* below this many spares, buffers are scarce */
 	size_t bufs_bytes, br_bytes, ids_bytes;
 	struct uring_backlog_entry *backlog; /* a ring, for when the kernel cannot take more */
 	uint32_t backlog_cap, backlog_head, backlog_count;
@@ -144,7 +148,10 @@ struct uring {
 	struct uring_acceptor acceptors[URING_LISTENERS_MAX];
 };
 
-/* --- io_uring_ring.c: the ring itself --------------------------------------------------------------------------- */
+/*
+ * --- io_uring_ring.c: the ring itself
+ * ---------------------------------------------------------------------------
+ */
 
 /** What a ring was created with. */
 struct uring_rung {
@@ -153,24 +160,35 @@ struct uring_rung {
 };
 extern const struct uring_rung per__uring_ladder[];
 
-/** Creates a ring with the first set of flags at or after rung that the kernel takes. Returns the rung used, or -errno. */
+/**
+ * Creates a ring with the first set of flags at or after rung that the kernel takes. Returns the rung used,
+ * or -errno.
+ */
 int per__uring_create(struct io_uring *ring, unsigned sq_entries, unsigned cq_entries, int rung);
 int per__uring_open(struct uring *u, unsigned cq_entries, int rung);
 void per__uring_close(struct uring *u);
 
-/** Submits everything queued; waits for wait_cnt completions (0: does not wait), up to timeout_ns (< 0: without limit). */
+/**
+ * Submits everything queued; waits for wait_cnt completions (0: does not wait), up to timeout_ns (< 0:
+ * without limit).
+ */
 int per__uring_enter(struct uring *u, unsigned wait_cnt, int64_t timeout_ns);
 /** An SQE when the ring is full: submits early, or puts it into the backlog. */
 struct io_uring_sqe *per__uring_sqe_slow(struct uring *u);
 /** The message header that belongs to an SQE. */
 struct msghdr *per__uring_msg_of(struct uring *u, struct io_uring_sqe *sqe);
 
-/* --- io_uring_recv.c: buffers, and everything about receiving that is not the straight path ---------------------- */
+/*
+ * --- io_uring_recv.c: buffers, and everything about receiving that is not the straight path
+ * ----------------------
+ */
 
 int per__uring_bufs_open(struct uring *u, const struct per__be_conf *conf);
 void per__uring_bufs_close(struct uring *u);
 void per__uring_buf_spare(struct uring *u, unsigned id);
 void per__uring_recv_arm(struct uring *u, struct per__sock *sock);
+/** Arms again what ended, unless something else will. */
+void per__uring_recv_again(struct uring *u, struct per__sock *sock);
 void per__uring_recv_other(struct uring *u, struct per__sock *sock, int res, unsigned cqe_flags);
 void per__uring_recv_cancelled(struct uring *u, struct per__sock *sock, int res);
 void per__uring_recv_pause(struct per__loop *loop, struct per__sock *sock);
@@ -179,7 +197,10 @@ void per__uring_held_drop(struct uring *u, struct per__sock *sock);
 /** What is left to the end of a turn: held bytes, buffers, starved sockets. */
 void per__uring_recv_turn_end(struct uring *u);
 
-/* --- io_uring_accept.c: listeners -------------------------------------------------------------------------------- */
+/*
+ * --- io_uring_accept.c: listeners
+ * --------------------------------------------------------------------------------
+ */
 
 int per__uring_listen(struct per__loop *loop, struct per__listener *listener);
 void per__uring_unlisten(struct per__loop *loop, struct per__listener *listener);
@@ -187,10 +208,16 @@ void per__uring_accepted(struct uring *u, struct uring_acceptor *acceptor, int r
 void per__uring_accept_cancelled(struct uring *u, struct uring_acceptor *acceptor, int res);
 /** A socket was closed, or the rest after an error is over. */
 void per__uring_accept_resume(struct uring *u);
-/** Makes a new descriptor a socket of this loop and begins to receive. Returns false when its number is out of range. */
+/**
+ * Makes a new descriptor a socket of this loop and begins to receive. Returns false when its number is out
+ * of range.
+ */
 bool per__uring_sock_start(struct uring *u, struct per__sock *sock, int fd);
 
-/* --- io_uring.c: the rest of a socket's life ---------------------------------------------------------------------- */
+/*
+ * --- io_uring.c: the rest of a socket's life
+ * ----------------------------------------------------------------------
+ */
 
 int per__uring_init_at(struct per__loop *loop, const struct per__be_conf *conf, int rung);
 /** Ends a socket: cancels what is in flight and closes; on_closed(error) follows. */
@@ -201,7 +228,10 @@ void per__uring_cancel(struct uring *u, struct per__sock *sock, enum uring_op ta
 
 int per__uring_probe(struct per__probe *out);
 
-/* --- inline ------------------------------------------------------------------------------------------------------- */
+/*
+ * --- inline
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 PER_INLINE uint64_t uring_tag(const void *ptr, enum uring_op op)
 {
@@ -231,7 +261,9 @@ PER_INLINE bool uring_cq_ready(const struct uring *u)
 	return u->cq_head != io_uring_smp_load_acquire(u->cq_ktail);
 }
 
-/** After a down-call: outside poll, an embedding application would otherwise wait on the descriptor in vain. */
+/**
+ * After a down-call: outside poll, an embedding application would otherwise wait on the descriptor in vain.
+ */
 PER_INLINE void uring_submit_if_outside(struct uring *u)
 {
 	if (PER_UNLIKELY(u->is_embedded) && !u->is_polling && u->sq_tail != IO_URING_READ_ONCE(*u->sq_khead))
@@ -270,7 +302,10 @@ PER_INLINE void uring_buf_put(struct uring *u, unsigned id)
 	u->buf_level++;
 }
 
-/** A buffer that nobody uses any more goes back to the ring, or aside when the ring is as full as it should be. */
+/**
+ * A buffer that nobody uses any more goes back to the ring, or aside when the ring is as full as it should
+ * be.
+ */
 PER_INLINE void uring_buf_give(struct uring *u, unsigned id)
 {
 	URING_POISON(uring_buf(u, id), u->buf_bytes);
@@ -278,6 +313,15 @@ PER_INLINE void uring_buf_give(struct uring *u, unsigned id)
 		uring_buf_put(u, id);
 	else
 		per__uring_buf_spare(u, id);
+}
+
+/*
+ * Receives of an open socket still to be made one by one. A multishot receive may fill dozens of buffers before a pause takes
+ * effect, and all of them have to be held; an owner that has paused once is likely to do it again.
+ */
+PER_INLINE int32_t *uring_careful(struct per__sock *sock)
+{
+	return &sock->be.held.error; /* has no other meaning until the socket ends */
 }
 
 PER_INLINE void uring_list_add(struct uring_list *list, struct per__sock *sock)

@@ -26,7 +26,8 @@ static void bufs_refill(struct uring *u)
 {
 	uint32_t used;
 
-	while (u->buf_level < u->buf_target && u->free_count != 0)
+	while (u->buf_level < u->buf_target && u->free_count != 0 &&
+	       (u->free_count > u->free_low || u->buf_level < URING_TARGET_LOW))
 		uring_buf_put(u, u->free_ids[--u->free_count]);
 	used = u->buf_count - u->free_count;
 	if (used > per__counter_read(&u->loop->counters.recv_bufs_high))
@@ -57,6 +58,7 @@ int per__uring_bufs_open(struct uring *u, const struct per__be_conf *conf)
 	for (uint32_t i = 0; i < u->buf_count; i++) /* the lowest ids on top */
 		u->free_ids[i] = (uint16_t)(u->buf_count - 1 - i);
 	u->free_count = u->buf_count;
+	u->free_low = u->buf_count / 4;
 	URING_POISON(u->bufs, u->bufs_bytes);
 	bufs_refill(u);
 	return buf_ring_register(u);
@@ -90,18 +92,23 @@ void per__uring_recv_arm(struct uring *u, struct per__sock *sock)
 	PER_ASSERT((sock->flags & (SOCK_RECV | SOCK_PAUSED | SOCK_STARVED | SOCK_EOF)) == 0);
 	sqe = uring_sqe(u, IORING_OP_RECV, sock->fd, uring_tag(sock, URING_OP_RECV));
 	sqe->flags = IOSQE_BUFFER_SELECT;
-	sqe->ioprio = IORING_RECV_MULTISHOT;
+	if (PER_LIKELY(*uring_careful(sock) == 0 && u->free_count > u->free_low))
+		sqe->ioprio = IORING_RECV_MULTISHOT;
+	else
+		sqe->len = u->buf_bytes;
 	sqe->buf_group = URING_BUF_GROUP;
 	sock->flags |= SOCK_RECV;
 	sock->inflight++;
 }
 
 /* Arms again what ended, unless something else will: resume after a pause, the end of the turn, a buffer's return. */
-static void recv_again(struct uring *u, struct per__sock *sock)
+void per__uring_recv_again(struct uring *u, struct per__sock *sock)
 {
 	if (sock->state != PER__SOCK_OPEN ||
 	    (sock->flags & (SOCK_RECV | SOCK_PAUSED | SOCK_RESUMED | SOCK_STARVED | SOCK_EOF)) != 0)
 		return;
+	if (*uring_careful(sock) != 0)
+		--*uring_careful(sock);
 	per__count(&u->loop->counters.recv_rearms, 1);
 	per__uring_recv_arm(u, sock);
 }
@@ -130,7 +137,7 @@ static void starved_rearm(struct uring *u)
 		if (sock->state != PER__SOCK_OPEN) {
 			per__uring_sock_finish(u, sock);
 		} else if ((sock->flags & (SOCK_PAUSED | SOCK_RECV)) == 0) {
-			recv_again(u, sock);
+			per__uring_recv_again(u, sock);
 			left--;
 		}
 	}
@@ -157,8 +164,26 @@ static void starved_sweep(struct uring *u)
 
 /* --- holding ----------------------------------------------------------------------------------------------------- */
 
+/* Adds to the last held buffer of a socket, so that many small pieces do not hold many buffers. */
+static bool hold_appended(struct uring *u, const struct per__sock *sock, unsigned id, uint32_t len)
+{
+	unsigned last = sock->be.held.tail - 1u;
+
+	if (sock->be.held.head == 0 || len > u->buf_bytes - u->hold_len[last])
+		return false;
+	URING_UNPOISON(uring_buf(u, id), len);
+	URING_UNPOISON(uring_buf(u, last), u->buf_bytes);
+	memcpy(uring_buf(u, last) + u->hold_len[last], uring_buf(u, id), len);
+	URING_POISON(uring_buf(u, last), u->buf_bytes);
+	u->hold_len[last] += len;
+	uring_buf_give(u, id);
+	return true;
+}
+
 static void hold(struct uring *u, struct per__sock *sock, unsigned id, uint32_t len)
 {
+	if (hold_appended(u, sock, id, len))
+		return;
 	u->is_due = true;         /* a spare takes its place in the ring */
 	if (u->free_count == 0) { /* every spare is held already: this socket gives way, the others go on */
 		uring_buf_give(u, id);
@@ -207,7 +232,7 @@ static void held_deliver(struct uring *u, struct per__sock *sock)
 		sock->flags &= (uint8_t)~SOCK_EOF_DUE;
 		per__on_recv(u->loop, sock, u->bufs, 0);
 	} else {
-		recv_again(u, sock);
+		per__uring_recv_again(u, sock);
 	}
 }
 
@@ -245,11 +270,11 @@ static void recv_ended(struct uring *u, struct per__sock *sock, int res)
 	case -ECANCELED: /* the owner's pause; it may have resumed since */
 	case -EINTR:
 	case -EAGAIN:
-		recv_again(u, sock);
+		per__uring_recv_again(u, sock);
 		break;
 	default:
 		if (res > 0)
-			recv_again(u, sock);
+			per__uring_recv_again(u, sock);
 		else
 			per__uring_sock_end(u, sock, res);
 		break;
@@ -308,6 +333,7 @@ void per__uring_recv_pause(struct per__loop *loop, struct per__sock *sock)
 	if (sock->state != PER__SOCK_OPEN || (sock->flags & SOCK_PAUSED) != 0)
 		return;
 	sock->flags |= SOCK_PAUSED;
+	*uring_careful(sock) = URING_CAREFUL_RECVS;
 	if ((sock->flags & (SOCK_RECV | SOCK_CANCEL)) == SOCK_RECV) {
 		sock->flags |= SOCK_CANCEL;
 		per__uring_cancel(u, sock, URING_OP_RECV, URING_OP_CANCEL_RECV);
@@ -332,7 +358,7 @@ void per__uring_recv_resume(struct per__loop *loop, struct per__sock *sock)
 		    !u->is_polling) /* held bytes do not make the ring's descriptor readable */
 			loop->be->wake(loop);
 	} else {
-		recv_again(u, sock);
+		per__uring_recv_again(u, sock);
 		uring_submit_if_outside(u);
 	}
 }
