@@ -24,7 +24,7 @@ class Entry:
 def cmocka_cases(output):
     """Passed count, failed names and skipped names of a cmocka program; its lines may come in any order."""
     passed, failed, skipped = 0, [], []
-    for match in re.finditer(r"^\[ +(OK|FAILED|SKIPPED|ERROR) +\] (\w+)$", output, re.MULTILINE):
+    for match in re.finditer(r"^\[ +(OK|FAILED|SKIPPED|ERROR) +\] (?!\d+ test\(s\)|---)(.+)$", output, re.MULTILINE):
         word, name = match.groups()
         if word == "OK":
             passed += 1

@@ -13,9 +13,9 @@ import summary  # noqa: E402
 
 CMOCKA = """[==========] Running 3 test(s).
 [ RUN      ] test_a
-[       OK ] test_a
+[       OK ] test_a on io_uring
 [ RUN      ] test_b
-[  FAILED  ] test_b
+[  FAILED  ] test_b on epoll
 [ RUN      ] test_c
 SKIP: no io_uring here
 [  SKIPPED ] test_c
@@ -24,7 +24,7 @@ SKIP: no io_uring here
 [  SKIPPED ] 1 test(s), listed below:
 [  SKIPPED ] test_c
 [  FAILED  ] 1 test(s), listed below:
-[  FAILED  ] test_b
+[  FAILED  ] test_b on epoll
 """
 CRASH = "[ RUN      ] test_a\n[       OK ] test_a\n[ RUN      ] test_b\n==1==ERROR: AddressSanitizer: heap-use-after-free\n"
 PYTHON = "ok a\nSKIP  b: no seccomp\n2 passed, 0 failed, 1 skipped\n"
