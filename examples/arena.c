@@ -40,8 +40,8 @@ enum stream_kind { STREAM_UPLOAD, STREAM_ECHO, STREAM_BYTES };
 
 /*
  * What is remembered of a request that takes more than one call, from on_head (STREAM_BYTES: on_request) to
- * on_done. An echo first collects; when that grows too large, or the length is known, it begins its answer and passes
- * pieces on. A piece that the connection refuses stays in hold, and the body is paused until on_writable.
+ * on_done. An echo first collects. When that grows too large, or when the length is known, it begins its answer
+ * and passes pieces on. A piece that is refused stays in hold, and the body is paused until on_writable.
  */
 struct stream {
 	struct stream *next; /* in the free list */
