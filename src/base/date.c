@@ -212,12 +212,13 @@ static bool parse_rfc850(const char *src, size_t len, int64_t now_s, int64_t *ou
 
 	now_s = PER_MAX(0, PER_MIN(WALL_MAX_S - 2 * FIFTY_YEARS_S, now_s));
 	date_from_days(&now, now_s / DAY_S);
-	for (date.year = now.year - now.year % 100 + 100 + get_digits(comma + 9, 2);; date.year -= 100) {
-		if (!date_to_wall(&date, out))
-			return false;
-		if (*out <= now_s + FIFTY_YEARS_S)
+	date.year = now.year - now.year % 100 + 100 + get_digits(comma + 9, 2);
+	for (int century = 0; century < 3; century++, date.year -= 100) {
+		/* A 29 February may exist in one of these years only. */
+		if (date_to_wall(&date, out) && *out <= now_s + FIFTY_YEARS_S)
 			return true;
 	}
+	return false;
 }
 
 bool per__date_parse(const char *src, size_t len, int64_t now_s, int64_t *out)
