@@ -64,7 +64,7 @@ struct ct {
 	struct per__be_conf conf;
 	struct per__listener listener;
 	bool is_listening, is_unix, is_init;
-	uint16_t port;
+	uint16_t port, index;
 	char path[108];
 	struct ct_conn *conn; /* CT_CONNS */
 	uint32_t conn_limit;  /* on_accept refuses above */

@@ -39,7 +39,7 @@ struct ct_conn *ct_conn_take(struct ct *ct)
 		struct ct_conn *conn = &ct->conn[i];
 		uint32_t gen = conn->sock.gen;
 
-		if (conn->is_used)
+		if (conn->is_used && !conn->is_closed)
 			continue;
 		memset(conn, 0, sizeof(*conn));
 		conn->sock.gen = gen;
@@ -177,11 +177,11 @@ void per__on_closed(struct per__loop *loop, struct per__sock *sock, int error)
 		conn->error = error;
 		ct->closes++;
 		ct->used--;
-		if (conn->on_closed != NULL)
-			conn->on_closed(conn);
-		/* B6: nobody else may need it any more; the record itself stays readable for the test */
+		/* B6: nobody else needs the socket any more; the record itself stays readable until it is taken again */
 		memset(&conn->sock, 0xee, sizeof(conn->sock));
 		conn->sock.gen = 0;
+		if (conn->on_closed != NULL)
+			conn->on_closed(conn);
 	}
 	up_call_end(ct);
 }

@@ -54,7 +54,7 @@ struct ct_conn *ct_open(struct ct *ct, struct ct_peer *peer)
 	struct ct_conn *conn = NULL;
 
 	for (uint32_t i = 0; i < CT_CONNS && conn == NULL; i++) {
-		if (!ct->conn[i].is_used)
+		if (!ct->conn[i].is_used || ct->conn[i].is_closed)
 			conn = &ct->conn[i];
 	}
 	ct_peer_connect(ct, peer);
