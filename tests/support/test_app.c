@@ -290,7 +290,7 @@ static bool setup_read(struct setup *setup, int argc, char **argv)
 	return true;
 }
 
-/* Stops every server at SIGTERM or SIGINT; ends at SIGUSR1, which main() sends. */
+/* Stops every server at SIGTERM or SIGINT, answers what is held at SIGUSR2; ends at SIGUSR1, which main() sends. */
 static void *signal_main(void *arg)
 {
 	struct app *app = arg;
@@ -301,8 +301,11 @@ static void *signal_main(void *arg)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	while (sigwait(&set, &sig) == 0 && sig != SIGUSR1) {
-		for (unsigned i = 0; i < app->server_count; i++)
+		if (sig == SIGUSR2)
+			release_held(app, 0);
+		for (unsigned i = 0; sig != SIGUSR2 && i < app->server_count; i++)
 			per_server_stop(app->servers[i]);
 	}
 	return NULL;
@@ -421,6 +424,7 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by every thread: only signal_main() takes them */
 	setup.config.listen = setup.listen;
 	setup.config.handler = (per_handler){

@@ -240,18 +240,16 @@ static int on_hold(per_req *req, struct app *app)
 	return defer(req, app, post_reply, (uint64_t)path_number(req, 1));
 }
 
-/* Lets go of everything held under a key; answers how many that were. */
-static int on_release(per_req *req, struct app *app)
+/* Lets go of everything held under a key, 0: of everything. Returns how many that were. */
+static int release_held(struct app *app, uint64_t key)
 {
-	uint64_t key = (uint64_t)path_number(req, 1);
-	char text[32];
 	int n = 0;
 
 	pthread_mutex_lock(&app->lock);
 	for (struct job **at = &app->held; *at != NULL;) {
 		struct job *job = *at;
 
-		if (job->key != key) {
+		if (key != 0 && job->key != key) {
 			at = &job->next;
 			continue;
 		}
@@ -262,7 +260,14 @@ static int on_release(per_req *req, struct app *app)
 	}
 	pthread_cond_signal(&app->changed);
 	pthread_mutex_unlock(&app->lock);
-	snprintf(text, sizeof(text), "%d\n", n);
+	return n;
+}
+
+static int on_release(per_req *req, struct app *app)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d\n", release_held(app, (uint64_t)path_number(req, 1)));
 	return reply_text(req, text);
 }
 
