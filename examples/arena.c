@@ -39,9 +39,9 @@ static const char pattern[PATTERN_BYTES / 64][64] = { X4(X4(X64(DIGITS))) };
 enum stream_kind { STREAM_UPLOAD, STREAM_ECHO, STREAM_BYTES };
 
 /*
- * What is remembered of a request that takes more than one call, from on_head (STREAM_BYTES: on_request) to
- * on_done. An echo first collects. When that grows too large, or when the length is known, it begins its answer
- * and passes pieces on. A piece that is refused stays in hold, and the body is paused until on_writable.
+ * What is remembered of a request that takes more than one call, from on_head (STREAM_BYTES: on_request)
+ * to on_done. An echo first collects. When that grows too large, or when the length is known, it begins its
+ * answer and passes pieces on. A refused piece stays in hold, and the body is paused until on_writable.
  */
 struct stream {
 	struct stream *next; /* in the free list */
