@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxy_fuzz.c - PROXY headers: whole and cut at every byte the verdict is the same, and a peer is only given with a header.
+ * proxy_fuzz.c - PROXY headers: cut anywhere the verdict is the same, and a peer only comes with a header.
  */
 #include "core/proxy.h"
 

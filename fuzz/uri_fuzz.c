@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uri_fuzz.c - queries and percent-decoding: slices stay inside the input, a pass ends, decoding in place and elsewhere agree.
+ * uri_fuzz.c - queries and percent-decoding: slices stay inside the input, decoding in place changes nothing.
  */
 #include "base/base.h"
 

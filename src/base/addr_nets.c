@@ -47,8 +47,8 @@ static bool net_parse(struct per__nets *out, const char *text, size_t len)
 		return false;
 	if (family == 6)
 		per__peer_set_ip6(&plain, ip);
-	if (plain.family == 4 &&
-	    bits >= 96) { /* a peer's address comes without the mapping, see per__peer_from_sockaddr */
+	/* A peer's address comes without the mapping, see per__peer_from_sockaddr(). */
+	if (plain.family == 4 && bits >= 96) {
 		family = 4;
 		bits -= 96;
 		memcpy(ip, plain.ip, sizeof(ip));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unit.h - what unit tests share: cmocka's headers in their order, numbers from a seed, "this must end the process".
+ * unit.h - what unit tests share: cmocka's headers in order, numbers from a seed, "this ends the process".
  */
 #ifndef PER_TESTS_SUPPORT_UNIT_H
 #define PER_TESTS_SUPPORT_UNIT_H

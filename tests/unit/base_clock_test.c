@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base_clock_test.c - clocks that go forward, and HTTP dates in their three forms against the C library's calendar.
+ * base_clock_test.c - clocks that go forward; HTTP dates in three forms against the C library's calendar.
  */
 #include "base/clock.h"
 

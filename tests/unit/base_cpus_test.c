@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base_cpus_test.c - affinity and cgroup quotas; the quotas come from a made-up cgroup tree in a temporary directory.
+ * base_cpus_test.c - affinity and cgroup quotas; a temporary directory plays the cgroup tree.
  */
 #include "base/cpus.h"
 
@@ -106,7 +106,7 @@ static int tree_make(void **state)
 
 	if (tree == NULL)
 		return -1;
-	(void)strcpy(tree->root, "/tmp/per_cpus_XXXXXX");
+	(void)snprintf(tree->root, sizeof(tree->root), "/tmp/per_cpus_XXXXXX");
 	if (mkdtemp(tree->root) == NULL)
 		return -1;
 	(void)snprintf(tree->self, sizeof(tree->self), "%s/self", tree->root);

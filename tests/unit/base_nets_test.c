@@ -118,7 +118,7 @@ static void test_nets_parse_takes_the_most_and_not_one_more(void **state)
 		(void)snprintf(list + strlen(list), sizeof(list) - strlen(list), "10.0.0.%u ", i);
 	assert_int_equal(per__nets_parse(&nets, list), 0);
 	assert_int_equal(nets.count, PER__NETS_MAX);
-	(void)strcat(list, "10.1.1.1");
+	(void)snprintf(list + strlen(list), sizeof(list) - strlen(list), "10.1.1.1");
 	assert_int_equal(per__nets_parse(&nets, list), PER_EINVAL);
 }
 

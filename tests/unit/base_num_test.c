@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base_num_test.c - numbers from and to text, at every length and at the limits; compared with the C library's.
+ * base_num_test.c - numbers from and to text, of every length and at the limits, against the C library.
  */
 #include "base/num.h"
 

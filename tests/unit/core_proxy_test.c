@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_proxy_test.c - PROXY headers of both versions. Every case is also given cut at every byte, and with data behind it:
- * the verdict must be the same, and before the header's end it is "more" or the refusal.
+ * core_proxy_test.c - PROXY headers of both versions. Every case is also given cut at every byte, and with
+ * data behind it: the verdict must be the same, and before the header's end it is "more" or the refusal.
  */
 #include "core/proxy.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_timer_test.c - the timer wheel under a virtual clock, alone and against a model that keeps a plain array.
+ * core_timer_test.c - the timer wheel under a virtual clock, alone and against a model: a plain array.
  */
 #include "core/timer.h"
 
@@ -250,7 +250,7 @@ static void test_timer_absurd_deadlines_are_kept_and_clamped(void **state)
 	assert_true(per__wheel_is_set(&world->wheel, 0));
 }
 
-/* Steps of all sizes, sets, moves, clears, expiries that set again; every promise is checked at every step. */
+/* Steps of all sizes, sets, moves, clears, expiries that set again; every promise is checked every time. */
 static void random_run(struct world *world, uint64_t seed, int64_t start_ns)
 {
 	uint64_t random = seed;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http_uri_test.c - queries pair by pair, look-up by name, percent-decoding into its own place and into too little.
+ * http_uri_test.c - queries pair by pair, look-up by name, percent-decoding in place and into too little.
  */
 #include <peregrine/request.h>
 
@@ -15,12 +15,9 @@ static const char *pairs(const char *query)
 	text[0] = '\0';
 	while (per_query_next(&rest, &name, &value)) {
 		assert_non_null(name.ptr);
-		(void)strncat(text, name.ptr, name.len);
-		if (value.ptr != NULL) {
-			(void)strcat(text, "=");
-			(void)strncat(text, value.ptr, value.len);
-		}
-		(void)strcat(text, ";");
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%.*s%s%.*s;", (int)name.len,
+			       name.ptr, value.ptr != NULL ? "=" : "", (int)value.len,
+			       value.ptr != NULL ? value.ptr : "");
 	}
 	assert_int_equal(rest.len, 0);
 	return text;
