@@ -91,6 +91,31 @@ static void test_contract_b8_end_is_told_once_and_sending_goes_on(void **state)
 	end(conn, &peer);
 }
 
+/* Pausing, sending and resuming behind the end make new edges of readiness; none of them is another end. */
+static void test_contract_b8_end_is_told_once_whatever_comes_after(void **state)
+{
+	struct ct *ct = *state;
+	struct ct_peer peer;
+	struct ct_conn *conn = ct_adopt(ct, &peer, true);
+	uint8_t bytes[50000];
+	uint32_t recvs;
+
+	ct_peer_shutdown(&peer);
+	CT_RUN_UNTIL(ct, conn->has_eof);
+	recvs = conn->recvs;
+	ct_pattern_fill(bytes, sizeof(bytes), SEED, 0);
+	for (uint32_t i = 1; i <= 4; i++) {
+		ct_pause(conn);
+		ct_send_bytes(conn, bytes, sizeof(bytes));
+		ct_peer_expect(&peer, SEED, 0, sizeof(bytes), i % 2 ? 0 : 1000);
+		CT_RUN_UNTIL(ct, conn->sents == i);
+		ct_resume(conn);
+		ct_settle(ct);
+	}
+	assert_int_equal(conn->recvs, recvs);
+	end(conn, &peer);
+}
+
 static void test_contract_b7_paused_socket_receives_nothing_until_resumed(void **state)
 {
 	struct ct *ct = *state;
@@ -429,6 +454,7 @@ int main(void)
 		CT_TEST(test_contract_b7_resume_from_another_sockets_on_sent),
 		CT_TEST(test_contract_b7_reset_while_paused_closes_at_the_latest_after_resume),
 		CT_TEST(test_contract_b8_end_is_told_once_and_sending_goes_on),
+		CT_TEST(test_contract_b8_end_is_told_once_whatever_comes_after),
 		CT_TEST(test_contract_b8_bytes_before_a_half_close_and_one_byte_segments),
 		CT_TEST(test_contract_b8_reset_of_an_idle_peer_is_reported),
 		CT_TEST(test_contract_b9_starved_of_buffers_everything_arrives),

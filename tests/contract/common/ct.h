@@ -67,6 +67,7 @@ struct ct {
 	uint16_t port, index;
 	char path[108];
 	struct ct_conn *conn; /* CT_CONNS */
+	struct ct_conn *newest; /* the last that was accepted */
 	uint32_t conn_limit;  /* on_accept refuses above */
 	uint32_t used, accepts, refused, closes, wakes;
 	bool in_poll, in_up_call;
@@ -156,6 +157,8 @@ void ct_peer_send_all(struct ct_peer *peer, const void *data, size_t len);
 ssize_t ct_peer_recv(struct ct_peer *peer, void *buf, size_t cap);
 void ct_peer_shutdown(struct ct_peer *peer);
 void ct_peer_close(struct ct_peer *peer);
+/** Closes it and forgets it; for tests that open many. */
+void ct_peer_dispose(struct ct_peer *peer);
 /** RST where the link has one (TCP, simulator); a plain close on unix sockets. */
 void ct_peer_reset(struct ct_peer *peer);
 /** Reads exactly len bytes of ct_pattern(seed, offset...), stepping in between; max_read bytes at a time (0: any). */

@@ -70,6 +70,7 @@ struct per__sock *per__on_accept(struct per__loop *loop, struct per__listener *l
 		ct->refused++;
 	else
 		ct->accepts++;
+	ct->newest = conn;
 	if (conn != NULL && ct->on_new != NULL)
 		ct->on_new(conn);
 	up_call_end(ct);
