@@ -2,7 +2,7 @@
 /*
  * epoll.c - the Linux readiness backend: edge-triggered, one epoll_ctl for each connection.
  * What happens on an event is readiness.c's. Called by the core through per__backend_epoll.
- * Invariant: events[pos..count) are the fetched events that were not dispatched; none of them names a listener that is
+ * Invariant: events[pos..count) were fetched and not dispatched; none of them names a listener that is
  * no longer listened on.
  */
 #include "backend/readiness.h"
@@ -24,7 +24,7 @@
 #define SYS_epoll_pwait2 441 /* the same on every architecture */
 #endif
 
-/* What an event's data says in the low bits of its pointer. Sockets are aligned to 64 bytes, listeners to 8. */
+/* What the low bits of an event's data say. Sockets are aligned to 64 bytes, listeners to 8. */
 #define TAG_MASK UINT64_C(3)
 #define TAG_SOCK UINT64_C(0)
 #define TAG_LISTENER UINT64_C(1)
@@ -65,7 +65,7 @@ static uint64_t listener_data(struct per__listener *listener)
 
 static int epoll_sock_add(struct per__loop *loop, struct per__sock *sock)
 {
-	/* Without EPOLLOUT: a new socket is writable, which would be an event for each connection that tells nothing. */
+	/* Without EPOLLOUT: each new socket is writable, and the event that says so tells nothing. */
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u64 = sock_data(sock) };
 
 	return control(loop, EPOLL_CTL_ADD, sock->fd, event);
@@ -191,8 +191,9 @@ static int epoll_poll(struct per__loop *loop, int64_t timeout_ns)
 	if (PER_UNLIKELY(epoll->count < 0)) {
 		PER_ASSERT(errno == EINTR);
 		epoll->count = 0;
+		timeout_ns = 0; /* it has not passed */
 	}
-	per__ready_arrive(loop);
+	per__ready_arrive(loop, epoll->count == 0 && timeout_ns > 0 ? timeout_ns : 0);
 	while (epoll->pos < epoll->count) {
 		const struct epoll_event *event = &epoll->events[epoll->pos++];
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kqueue.c - the readiness backend of the BSDs and macOS: edge-triggered, interest registered by the call that waits.
+ * kqueue.c - the readiness backend of the BSDs and macOS: edge-triggered, registered by the call that waits.
  * What happens on an event is readiness.c's. Called by the core through per__backend_kqueue.
- * Invariant: no queued change names a descriptor that was closed; events[pos..count) were fetched and not dispatched, and
- * none of them names a listener that is no longer listened on.
+ * Invariant: no queued change names a descriptor that was closed; events[pos..count) were fetched and not
+ * dispatched, and none of them names a listener that is no longer listened on.
  */
 #include "backend/readiness.h"
 #include "base/mem.h"
@@ -49,7 +49,7 @@ static void change_failed(struct per__loop *loop, const struct kevent *event)
 		per__ready_sock_end(loop, event->udata, -(int)event->data);
 }
 
-/* Applies the queued changes without waiting. EV_RECEIPT makes the kernel answer these and fetch no events. */
+/* Applies the queued changes at once. EV_RECEIPT makes the kernel answer these and fetch no events. */
 static void changes_flush(struct per__loop *loop)
 {
 	struct kqueue *kq = kqueue_of(loop);
@@ -210,8 +210,9 @@ static int kqueue_poll(struct per__loop *loop, int64_t timeout_ns)
 	if (PER_UNLIKELY(kq->count < 0)) {
 		PER_ASSERT(errno == EINTR); /* after the changes: kevent(2) applies them before it sleeps */
 		kq->count = 0;
+		timeout_ns = 0; /* it has not passed */
 	}
-	per__ready_arrive(loop);
+	per__ready_arrive(loop, kq->count == 0 && timeout_ns > 0 ? timeout_ns : 0);
 	while (kq->pos < kq->count)
 		dispatch(loop, &kq->events[kq->pos++]);
 	per__ready_finish(loop);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * listen.c - opening and closing listening sockets, and the other plain socket calls.
- * Accepts nothing and leaves the blocking mode alone: that is each backend's own. Called by the core and the program.
+ * Accepts nothing, and leaves the blocking mode to each backend. Called by the core and the program.
  * Invariant: a failure leaves no descriptor open and says its reason in the log once.
  */
 #include "backend/listen.h"
@@ -144,7 +144,7 @@ static int bind_once(int fd, const struct per__addr *addr)
 	return bind(fd, (const struct sockaddr *)&addr->storage, addr->len);
 }
 
-/* With SO_REUSEADDR two sockets can be bound and only the second listen() fails, so both are tried together. */
+/* With SO_REUSEADDR two sockets can be bound and only the second listen() fails: both are one attempt. */
 static int bind_and_listen(int fd, const struct per__addr *addr, const struct per__listen_conf *conf,
 			   struct failure *why)
 {
@@ -305,7 +305,7 @@ void per__listen_close(int fd, const struct per__addr *addr, bool is_last)
 {
 	const char *path = addr->inherited_fd >= 0 ? NULL : unix_path(addr);
 
-	/* Before the close: as long as somebody listens on it, no other server takes the file for a stale one. */
+	/* Before the close: while somebody listens, no other server takes the file for a stale one. */
 	if (is_last && path != NULL && is_socket_file(path))
 		(void)unlink(path);
 	(void)close(fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * readiness.c - sends, receives and ends on top of readiness, the same for epoll and kqueue.
- * Does not accept (readiness_accept.c), wait, or know how interest is registered. Called by epoll.c and kqueue.c.
+ * Does not accept (readiness_accept.c), wait, or register interest. Called by epoll.c and kqueue.c.
  * Invariant: up-calls are made only between arrive and finish; list moves keep F_LISTED true.
  */
 #include "backend/readiness.h"
@@ -175,7 +175,7 @@ static ssize_t send_once(const struct per__sock *sock, size_t *asked)
 	return sendmsg(sock->fd, &msg, SEND_FLAGS);
 }
 
-/* The socket's buffer is full: the rest leaves on the edge of writability, which is watched from its first use on. */
+/* The socket's buffer is full: the rest leaves on the edge of writability, watched from its first use on. */
 static enum send_result send_wait(struct per__loop *loop, struct per__sock *sock)
 {
 	int error;
@@ -192,8 +192,8 @@ static enum send_result send_wait(struct per__loop *loop, struct per__sock *sock
 }
 
 /*
- * Sends what the socket has. A short write means a full buffer just as EAGAIN does, so it is not followed by another
- * try (epoll(7): "the amount of data written to the target file descriptor").
+ * Sends what the socket has. A short write means a full buffer just as EAGAIN does, so no other try
+ * follows it (epoll(7): "the amount of data written to the target file descriptor").
  */
 static enum send_result send_try(struct per__loop *loop, struct per__sock *sock)
 {
@@ -276,8 +276,8 @@ static bool recv_failed(struct per__loop *loop, struct per__sock *sock, int erro
 }
 
 /*
- * Reads until the socket is empty, paused, closed or has had its turn. A read that leaves room in the buffer has emptied
- * the socket: what arrives later makes a new edge. Only behind a FIN or RST that is known there comes no other edge.
+ * Reads until the socket is empty, paused, closed or has had its turn. A read that leaves room in the buffer
+ * has emptied the socket: what arrives later makes a new edge. Only behind a known FIN or RST comes no other.
  */
 static void sock_readable(struct per__loop *loop, struct per__sock *sock)
 {
@@ -384,6 +384,16 @@ static int64_t wait_min(int64_t timeout_ns, int64_t limit_ns)
 	return timeout_ns < 0 ? limit_ns : PER_MIN(timeout_ns, limit_ns);
 }
 
+/*
+ * The cheap clock is some milliseconds late. A wait that has lasted for waited_ns proves that much time to
+ * have passed: without that, who waits for a moment would ask again and again, until the clock ticks.
+ */
+static void clock_read(struct per__loop *loop, int64_t waited_ns)
+{
+	loop->now_ns = PER_MAX(per__clock_now_ns(), loop->now_ns + waited_ns);
+	loop->wall_s = per__clock_wall_s();
+}
+
 int64_t per__ready_begin(struct per__loop *loop, int64_t timeout_ns)
 {
 	struct per__ready *ready = per__ready_of(loop);
@@ -402,8 +412,10 @@ int64_t per__ready_begin(struct per__loop *loop, int64_t timeout_ns)
 	if (PER_UNLIKELY(ready->work.head != NULL))
 		timeout_ns = wait_min(timeout_ns,
 				      ready->is_starved ? PER__READY_STARVED_MS * PER__READY_NS_PER_MS : 0);
-	if (PER_UNLIKELY(ready->accept_retry_ns != 0 && ready->accept_retry_ns != PER__READY_UNTIL_CLOSE))
-		timeout_ns = wait_min(timeout_ns, ready->accept_retry_ns - per__clock_now_ns());
+	if (PER_UNLIKELY(ready->accept_retry_ns != 0 && ready->accept_retry_ns != PER__READY_UNTIL_CLOSE)) {
+		clock_read(loop, 0);
+		timeout_ns = wait_min(timeout_ns, ready->accept_retry_ns - loop->now_ns);
+	}
 	return timeout_ns;
 }
 
@@ -423,13 +435,12 @@ static void deliver_closed(struct per__loop *loop)
 	per__ready_accept_resume(loop);
 }
 
-void per__ready_arrive(struct per__loop *loop)
+void per__ready_arrive(struct per__loop *loop, int64_t waited_ns)
 {
 	struct per__ready *ready = per__ready_of(loop);
 	struct per__sock *sock;
 
-	loop->now_ns = per__clock_now_ns();
-	loop->wall_s = per__clock_wall_s();
+	clock_read(loop, waited_ns);
 	if (PER_UNLIKELY(ready->accept_retry_ns != 0 && loop->now_ns >= ready->accept_retry_ns))
 		per__ready_accept_resume(loop);
 	deliver_closed(loop);
@@ -474,7 +485,7 @@ bool per__ready_wake_begin(struct per__ready *ready)
 	return __atomic_exchange_n(&ready->is_woken, 1, __ATOMIC_ACQ_REL) == 0;
 }
 
-/* The flag is cleared before the up-call: who wakes after that finds it clear, who woke before is served by it. */
+/* The flag is cleared before the up-call: a later waker finds it clear, an earlier one is served here. */
 void per__ready_wake_event(struct per__loop *loop)
 {
 	per__count(&loop->counters.events, 1);
@@ -498,8 +509,8 @@ int per__ready_init(struct per__loop *loop, struct per__ready *ready, const stru
 	}
 	per__mem_poison(ready->buf, ready->buf_bytes);
 	loop->be_state = ready;
-	loop->now_ns = per__clock_now_ns();
-	loop->wall_s = per__clock_wall_s();
+	loop->now_ns = 0;
+	clock_read(loop, 0);
 	return 0;
 }
 

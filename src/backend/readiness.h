@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * readiness.h - what epoll and kqueue share: completion (backend.h, B1-B11) made from readiness.
- * Knows sockets and lists, not how readiness is learnt: that is behind struct per__ready_ops. Called by epoll.c, kqueue.c.
- * Invariant: a socket is on at most one of the lists work, turn and closed, and is on one exactly while it has F_LISTED.
+ * Knows sockets and lists, not how readiness is learnt: that is behind struct per__ready_ops. Called by
+ * epoll.c, kqueue.c. Invariant: a socket is on at most one of the lists work, turn and closed, and is on
+ * one exactly while it has F_LISTED.
  */
 #ifndef PER_BACKEND_READINESS_H
 #define PER_BACKEND_READINESS_H
@@ -42,7 +43,10 @@ struct per__ready_ops {
 	int (*sock_want_write)(struct per__loop *loop, struct per__sock *sock);
 	/** The descriptor is about to be closed. */
 	void (*sock_forget)(struct per__loop *loop, struct per__sock *sock);
-	/** Level-triggered interest in a listener, and its end: an event of it that was fetched already is forgotten. */
+	/**
+	 * Level-triggered interest in a listener, and its end: an event of it that was fetched already is
+	 * forgotten.
+	 */
 	int (*listener_add)(struct per__loop *loop, struct per__listener *listener);
 	void (*listener_del)(struct per__loop *loop, struct per__listener *listener);
 	/** Makes the next wait return at once. */
@@ -93,11 +97,12 @@ void per__ready_fini(struct per__loop *loop);
  * A poll is: begin, wait, arrive, every event, finish.
  *
  * begin    tries the sends that were queued since the last poll; returns the timeout to wait with
- * arrive   sets the clock; up-calls what is due without an event
- * finish   tries the sends that were queued in this poll, with their on_sent: one send for each socket and turn
+ * arrive   sets the clock; up-calls what is due without an event. waited_ns: the timeout if it passed, else 0
+ * finish   tries the sends that were queued in this poll, with their on_sent: one send for each socket and
+ *          turn
  */
 int64_t per__ready_begin(struct per__loop *loop, int64_t timeout_ns);
-void per__ready_arrive(struct per__loop *loop);
+void per__ready_arrive(struct per__loop *loop, int64_t waited_ns);
 void per__ready_finish(struct per__loop *loop);
 
 /** One event. Sockets that were closed in the meantime are ignored. events: enum per__ready_event. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * readiness_accept.c - accepting on top of readiness: capped for each turn, resting when there is no room (B10).
- * Decides nothing about a connection; that is on_accept's. Called by epoll.c and kqueue.c through readiness.h.
+ * readiness_accept.c - accepting on top of readiness: capped per turn, resting when there is no room (B10).
+ * Decides nothing about a connection; that is on_accept's. Called by epoll.c and kqueue.c.
  * Invariant: the listeners are watched exactly while accept_retry_ns is 0.
  */
 #include "backend/readiness.h"
@@ -92,7 +92,7 @@ static void accepted(struct per__loop *loop, struct per__listener *listener, int
 		per__count(&loop->counters.accept_refused, 1);
 		(void)close(fd);
 		per__ready_count_syscall(loop);
-		/* Without a socket here there is no close to wait for: the table that is full is another loop's. */
+		/* Without a socket there is no close to wait for: the full table is another loop's. */
 		accept_rest(loop, ready->open_count > 0 ? PER__READY_UNTIL_CLOSE : accept_retry_time());
 		return;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kqueue_shim.c - kqueue(2) on Linux for tests: an epoll descriptor, an eventfd for EVFILT_USER, notes kept beside them.
- * Not complete: read, write and user filters; the two filters of one descriptor must agree on EV_CLEAR (else EINVAL); a
- * socket's error is reported as ECONNRESET, because Linux cannot look at it without taking it away.
+ * kqueue_shim.c - kqueue(2) on Linux for tests: an epoll descriptor and notes kept beside it.
+ * Read, write and user filters only; the two filters of one descriptor must agree on EV_CLEAR (else EINVAL);
+ * a socket's error is told as ECONNRESET, because Linux cannot look at it without taking it away.
  * Invariant: what epoll watches for a descriptor is what its enabled notes ask for.
  */
 #include "sys/event.h"
@@ -24,7 +24,7 @@
 
 #define USERS_MAX 8
 #define BATCH_MAX 256
-#define USER_DATA UINT64_MAX /* epoll data of the eventfd */
+#define USER_DATA UINT64_MAX /* epoll data of always_ready */
 
 struct note {
 	bool is_used, is_disabled;
@@ -45,7 +45,7 @@ struct user {
 
 struct queue {
 	pthread_mutex_t lock;
-	int fd, event_fd;
+	int fd;
 	struct file *files; /* by descriptor */
 	size_t file_count;
 	struct user users[USERS_MAX];
@@ -54,6 +54,17 @@ struct queue {
 
 static pthread_mutex_t queues_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct queue *queues;
+
+/*
+ * A descriptor that is always readable. Each queue watches it, but only while a user event is triggered.
+ * Opened before main(), so that tests that count descriptors find as many at their end as at their beginning.
+ */
+static int always_ready;
+
+static void __attribute__((constructor)) always_ready_open(void)
+{
+	always_ready = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+}
 
 /* --- queues ------------------------------------------------------------------------------------- */
 
@@ -70,18 +81,32 @@ static struct queue *queue_find(int fd)
 
 static void queue_free(struct queue *queue)
 {
-	close(queue->event_fd);
 	pthread_mutex_destroy(&queue->lock);
 	free(queue->files);
 	free(queue);
 }
 
-/* An epoll descriptor that was closed shows as one that no longer knows its eventfd. */
-static bool queue_is_dead(const struct queue *queue)
+/* Shows triggered user events to whoever waits, once. Returns 0, or -1 when the descriptor is closed. */
+static int users_show(struct queue *queue)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = USER_DATA };
+	struct epoll_event event = { .events = EPOLLONESHOT, .data.u64 = USER_DATA };
 
-	return epoll_ctl(queue->fd, EPOLL_CTL_MOD, queue->event_fd, &event) < 0;
+	for (size_t i = 0; i < USERS_MAX; i++) {
+		if (queue->users[i].is_triggered && !queue->users[i].note.is_disabled)
+			event.events = EPOLLIN | EPOLLONESHOT;
+	}
+	return epoll_ctl(queue->fd, EPOLL_CTL_MOD, always_ready, &event);
+}
+
+/* A descriptor that was closed, or is another file by now, does not know always_ready. */
+static bool queue_is_dead(struct queue *queue)
+{
+	bool is_dead;
+
+	pthread_mutex_lock(&queue->lock);
+	is_dead = users_show(queue) < 0;
+	pthread_mutex_unlock(&queue->lock);
+	return is_dead;
 }
 
 /* A queue ends with close(2), which nobody tells us: the dead are removed when the next one is made. */
@@ -103,7 +128,7 @@ static void queues_sweep(void)
 
 int kqueue(void)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = USER_DATA };
+	struct epoll_event event = { .events = EPOLLONESHOT, .data.u64 = USER_DATA };
 	struct queue *queue;
 
 	pthread_mutex_lock(&queues_lock);
@@ -112,9 +137,8 @@ int kqueue(void)
 	if (queue == NULL)
 		goto unlock;
 	pthread_mutex_init(&queue->lock, NULL);
-	queue->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	queue->fd = queue->event_fd < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
-	if (queue->fd < 0 || epoll_ctl(queue->fd, EPOLL_CTL_ADD, queue->event_fd, &event) < 0)
+	queue->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (queue->fd < 0 || epoll_ctl(queue->fd, EPOLL_CTL_ADD, always_ready, &event) < 0)
 		goto free_queue;
 	queue->next = queues;
 	queues = queue;
@@ -167,7 +191,7 @@ static struct epoll_event file_interest(const struct file *file, size_t fd)
 	return event;
 }
 
-/* Tells epoll what the notes ask for; looks at the descriptor's readiness anew, as EV_ADD and EV_ENABLE do. */
+/* Tells epoll what the notes ask for; what is ready already is reported anew, as by EV_ADD and EV_ENABLE. */
 static int file_update(struct queue *queue, size_t fd)
 {
 	struct file *file = &queue->files[fd];
@@ -191,7 +215,7 @@ static bool fd_is_listener(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value != 0;
 }
 
-/* Notes of a descriptor that was closed are gone on a BSD; here they are when epoll no longer knows the number. */
+/* A BSD drops the notes of a descriptor that is closed; here they go when epoll no longer knows it. */
 static void file_forget_closed(struct queue *queue, size_t fd)
 {
 	struct file *file = &queue->files[fd];
@@ -259,8 +283,7 @@ static int change_user(struct queue *queue, const struct kevent *change)
 		user->is_triggered = false;
 	if (change->fflags & NOTE_TRIGGER)
 		user->is_triggered = true;
-	if (user->is_triggered && note_is_on(&user->note))
-		(void)eventfd_write(queue->event_fd, 1);
+	(void)users_show(queue);
 	return 0;
 }
 
@@ -278,8 +301,8 @@ static int change_one(struct queue *queue, const struct kevent *change)
 }
 
 /*
- * Applies changes. Failures, and everything with EV_RECEIPT, become events as long as there is room; a failure without room
- * ends the call.
+ * Applies changes. Failures, and everything with EV_RECEIPT, become events as long as there is room; a
+ * failure without room ends the call.
  * returns  the number of events, or -1 with errno
  */
 static int change_all(struct queue *queue, const struct kevent *changes, int change_count,
@@ -371,36 +394,26 @@ static int report_file(struct queue *queue, size_t fd, uint32_t ready, struct ke
 
 static int report_users(struct queue *queue, struct kevent *events, int room)
 {
-	bool is_left = false;
-	eventfd_t value;
 	int out = 0;
 
-	(void)eventfd_read(queue->event_fd, &value);
 	for (size_t i = 0; i < USERS_MAX; i++) {
 		struct user *user = &queue->users[i];
 
-		if (!note_is_on(&user->note) || !user->is_triggered)
+		if (!note_is_on(&user->note) || !user->is_triggered || out == room)
 			continue;
-		if (out == room) {
-			is_left = true;
-			continue;
-		}
 		EV_SET(&events[out], user->ident, EVFILT_USER, user->note.flags, NOTE_TRIGGER, 0,
 		       user->note.udata);
 		out++;
 		if (user->note.flags & (EV_CLEAR | EV_ONESHOT))
 			user->is_triggered = false;
-		else
-			is_left = true;
 		if (user->note.flags & EV_ONESHOT)
 			memset(&user->note, 0, sizeof(user->note));
 	}
-	if (is_left)
-		(void)eventfd_write(queue->event_fd, 1);
+	(void)users_show(queue); /* those that stay triggered or found no room */
 	return out;
 }
 
-/* Fetches what is ready now. A descriptor can give two events, so no more descriptors are asked for than there is room. */
+/* Fetches what is ready now. A descriptor can give two events, so only half as many are asked for. */
 static int collect(struct queue *queue, struct kevent *events, int event_count)
 {
 	struct epoll_event ready[BATCH_MAX];
@@ -435,7 +448,7 @@ static int64_t now_ns(void)
 	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
-/* Sleeps until the queue has something; returns false on a signal or when the deadline (-1: none) has passed. */
+/* Sleeps until the queue has something; false on a signal or when the deadline (-1: none) has passed. */
 static bool sleep_until(struct queue *queue, int64_t deadline_ns)
 {
 	struct pollfd pfd = { .fd = queue->fd, .events = POLLIN };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * event.h - the part of the BSDs' <sys/event.h> that src/backend/kqueue.c uses, for test builds on Linux.
- * Found only through the include directory of the tests; kqueue_shim.c implements it. Numbers and layout are FreeBSD's.
+ * Found only through the include directory of the tests; kqueue_shim.c implements it. Numbers are FreeBSD's.
  */
 #ifndef PER_TESTS_KQUEUE_SHIM_EVENT_H
 #define PER_TESTS_KQUEUE_SHIM_EVENT_H
