@@ -60,6 +60,7 @@ static void test_nets_mapped_network_is_an_ipv4_network(void **state)
 	assert_true(contains("::ffff:10.0.0.0/104", "10.9.9.9"));
 	assert_true(contains("::ffff:10.0.0.1", "10.0.0.1"));
 	assert_false(contains("::ffff:10.0.0.1", "10.0.0.2"));
+	assert_true(contains("::ffff:10.0.0.0/95", "::fffe:10.0.0.1"));
 	assert_false(contains("::ffff:10.0.0.0/95",
 			      "10.0.0.1")); /* an IPv6 network: no peer has such an address */
 }
