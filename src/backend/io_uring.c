@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_uring.c - the io_uring backend: one ring per loop, one io_uring_enter per turn, everything else is shared memory.
- * Here: the turn, the dispatch and the straight path of receive, send and close. Buffers, pauses and starvation are in
- * io_uring_recv.c, listeners in io_uring_accept.c, the ring in io_uring_ring.c. Up-calls only from dispatch and turn_end.
+ * io_uring.c - the io_uring backend: one ring per loop, one io_uring_enter per turn, everything else is
+ * shared memory. Here: the turn, the dispatch and the straight path of receive, send and close. Buffers,
+ * pauses and starvation are in io_uring_recv.c, listeners in io_uring_accept.c, the ring in
+ * io_uring_ring.c. Up-calls only from dispatch and turn_end.
  */
 #include "backend/io_uring_internal.h"
 
@@ -18,7 +19,7 @@
 #define FINI_TRIES 64
 #define FINI_WAIT_NS 10000000
 
-/* --- ending a socket ------------------------------------------------------------------------------------------------ */
+/* --- ending a socket -------------------------------------------------------------------------- */
 
 void per__uring_cancel(struct uring *u, struct per__sock *sock, enum uring_op target, enum uring_op op)
 {
@@ -29,8 +30,9 @@ void per__uring_cancel(struct uring *u, struct per__sock *sock, enum uring_op ta
 }
 
 /*
- * Cancels and closes in one submission. The close only gives the number back: the operations hold the file, so the FIN or
- * RST leaves when the last of them has ended, and on_closed waits for them all. A turn less than joining first.
+ * Cancels and closes in one submission. The close only gives the number back: the operations hold the file,
+ * so the FIN or RST leaves when the last of them has ended, and on_closed waits for them all. A turn less
+ * than joining first.
  */
 void per__uring_sock_end(struct uring *u, struct per__sock *sock, int error)
 {
@@ -61,6 +63,7 @@ void per__uring_sock_finish(struct uring *u, struct per__sock *sock)
 	}
 	sock->state = PER__SOCK_FREE;
 	sock->fd = -1;
+	u->sock_count--;
 	per__on_closed(u->loop, sock, sock->be.held.error);
 	if (PER_UNLIKELY(u->is_accept_paused))
 		per__uring_accept_resume(u);
@@ -101,7 +104,7 @@ static int uring_adopt(struct per__loop *loop, struct per__sock *sock, int fd)
 	return 0;
 }
 
-/* --- sending ---------------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 /* No MSG_WAITALL: each short send is progress that a rate timeout can see. */
 PER_INLINE void send_queue(struct uring *u, struct per__sock *sock, unsigned ioprio)
@@ -211,7 +214,7 @@ static void send_cancelled(struct uring *u, struct per__sock *sock, int res)
 		per__uring_sock_finish(u, sock);
 }
 
-/* --- receiving --------------------------------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 /* The straight path: bytes for an open socket whose owner listens. One call up, and the buffer goes back. */
 PER_INLINE void recv_done(struct uring *u, struct per__sock *sock, int res, unsigned cqe_flags)
@@ -244,7 +247,7 @@ PER_INLINE void recv_done(struct uring *u, struct per__sock *sock, int res, unsi
 		per__uring_recv_again(u, sock);
 }
 
-/* --- waking -------------------------------------------------------------------------------------------------------------- */
+/* --- waking ----------------------------------------------------------------------------------- */
 
 /* Edge-triggered: each write completes once and nobody reads, so the counter of the eventfd only grows. */
 static void wake_arm(struct uring *u)
@@ -286,7 +289,7 @@ static int uring_poll_fd(struct per__loop *loop)
 	return u->ring.ring_fd;
 }
 
-/* --- the turn -------------------------------------------------------------------------------------------------------------- */
+/* --- the turn --------------------------------------------------------------------------------- */
 
 static void closed(struct uring *u, struct per__sock *sock)
 {
@@ -329,7 +332,10 @@ PER_INLINE void dispatch_one(struct uring *u, uint64_t user_data, int res, unsig
 	}
 }
 
-/* Works off the completions that are there now; what an up-call's early submission adds is for the next turn. */
+/*
+ * Works off the completions that are there now; what an up-call's early submission adds is for the next
+ * turn.
+ */
 static void dispatch(struct uring *u)
 {
 	unsigned tail = io_uring_smp_load_acquire(u->cq_ktail);
@@ -404,7 +410,7 @@ static int uring_poll(struct per__loop *loop, int64_t timeout_ns)
 	PER_ASSERT(!u->is_polling);
 	u->is_polling = true;
 	err = turn_wait(u, timeout_ns);
-	loop->now_ns = per__clock_now_ns();
+	loop->now_ns = PER_MAX(per__clock_now_ns(), loop->now_ns); /* a timeout may have moved it ahead */
 	loop->wall_s = per__clock_wall_s();
 	if (PER_LIKELY(err == 0)) {
 		if (!uring_cq_ready(u)) /* a batch was waited for in vain */
@@ -426,7 +432,7 @@ static int uring_poll(struct per__loop *loop, int64_t timeout_ns)
 	return err;
 }
 
-/* --- beginning and end -------------------------------------------------------------------------------------------------------- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 static uint32_t round_up_to_power(uint32_t n)
 {
@@ -509,7 +515,9 @@ static int uring_init(struct per__loop *loop, const struct per__be_conf *conf)
 	return per__uring_init_at(loop, conf, 0);
 }
 
-/* Reads completions without up-calls. Returns true when cancelling everything found nothing left to cancel. */
+/*
+ * Reads completions without up-calls. Returns true when cancelling everything found nothing left to cancel.
+ */
 static bool drain(struct uring *u)
 {
 	unsigned tail = io_uring_smp_load_acquire(u->cq_ktail);

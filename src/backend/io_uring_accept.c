@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_uring_accept.c - listeners: one multishot accept each; pausing when slots or descriptors run out; unlisten.
- * The kernel is given a record of ours, never the listener, so that what completes after unlisten finds a dead record.
- * After a refusal accepts are made one by one for a while: a multishot accept would empty the whole backlog into refusals.
+ * io_uring_accept.c - listeners: one multishot accept each; pausing when slots or descriptors run out;
+ * unlisten. The kernel is given a record of ours, never the listener, so that what completes after unlisten
+ * finds a dead record. After a refusal accepts are made one by one for a while: a multishot accept would
+ * empty the whole backlog into refusals.
  */
 #include "backend/io_uring_internal.h"
 
@@ -58,7 +59,10 @@ int per__uring_listen(struct per__loop *loop, struct per__listener *listener)
 	return 0;
 }
 
-/* Is the last completion of this accept waiting to be dispatched? Nothing is taken out: we may be inside an up-call. */
+/*
+ * Is the last completion of this accept waiting to be dispatched? Nothing is taken out: we may be inside an
+ * up-call.
+ */
 static bool has_ended_unseen(const struct uring *u, const struct uring_acceptor *acceptor)
 {
 	unsigned tail = io_uring_smp_load_acquire(u->cq_ktail);
@@ -82,7 +86,10 @@ void per__uring_unlisten(struct per__loop *loop, struct per__listener *listener)
 		return;
 	acceptor->listener = NULL;
 	listener->be_data = NULL;
-	/* The kernel lets go of the listening socket when the accept has ended, which takes an enter for its task work. */
+	/*
+	 * The kernel lets go of the listening socket when the accept has ended, which takes an enter for
+	 * its task work.
+	 */
 	for (int i = 0; acceptor->is_armed && i < UNLISTEN_TRIES && !has_ended_unseen(u, acceptor); i++) {
 		acceptor_cancel(u, acceptor);
 		(void)per__uring_enter(u, 0, 0);
@@ -94,8 +101,16 @@ static void close_fd(struct uring *u, int fd)
 	(void)uring_sqe(u, IORING_OP_CLOSE, fd, uring_tag(NULL, URING_OP_NONE));
 }
 
+static void accept_retry_later(struct uring *u)
+{
+	if (u->accept_retry_ns == 0)
+		u->accept_retry_ns = u->loop->now_ns + PER__ACCEPT_RETRY_MS * INT64_C(1000000);
+}
+
 static void accept_pause(struct uring *u)
 {
+	if (u->sock_count == 0) /* no close will come to end the pause */
+		accept_retry_later(u);
 	if (u->is_accept_paused)
 		return;
 	u->is_accept_paused = true;
@@ -123,6 +138,7 @@ bool per__uring_sock_start(struct uring *u, struct per__sock *sock, int fd)
 		return false;
 	u->fds[(unsigned)fd / 64] |= UINT64_C(1) << ((unsigned)fd % 64);
 	u->fds_high = PER_MAX(u->fds_high, (unsigned)fd + 1);
+	u->sock_count++;
 	sock->fd = fd;
 	sock->state = PER__SOCK_OPEN;
 	per__uring_recv_arm(u, sock);
@@ -188,8 +204,7 @@ static void accept_failed(struct uring *u, struct uring_acceptor *acceptor, int 
 		return;
 	/* EMFILE and its kin, and whatever would fail again at once. */
 	accept_pause(u);
-	if (u->accept_retry_ns == 0)
-		u->accept_retry_ns = u->loop->now_ns + PER__ACCEPT_RETRY_MS * INT64_C(1000000);
+	accept_retry_later(u);
 }
 
 void per__uring_accepted(struct uring *u, struct uring_acceptor *acceptor, int res, unsigned cqe_flags)

@@ -118,7 +118,7 @@ struct uring {
 	int enter_fd;
 	unsigned enter_flags;
 	bool is_polling;
-	bool is_embedded; /* somebody waits on poll_fd: what is queued outside poll must be submitted at once */
+	bool is_embedded; /* somebody waits on poll_fd: what is queued outside poll leaves at once */
 	bool is_due;      /* turn_end has something to do; a poll must not block before it did */
 	bool is_sweep_due;
 	bool is_accept_paused;
@@ -143,6 +143,7 @@ struct uring {
 	uint64_t *fds;     /* a bit for each descriptor that is ours: what fini has to close */
 	unsigned fds_high; /* above the largest of them */
 	uint32_t acceptors_used;
+	uint32_t sock_count; /* open or closing */
 	struct msghdr
 		msgs[URING_SQ_ENTRIES]; /* beside the SQEs: needed until the SQE is submitted, not longer */
 	struct uring_acceptor acceptors[URING_LISTENERS_MAX];
@@ -316,8 +317,9 @@ PER_INLINE void uring_buf_give(struct uring *u, unsigned id)
 }
 
 /*
- * Receives of an open socket still to be made one by one. A multishot receive may fill dozens of buffers before a pause takes
- * effect, and all of them have to be held; an owner that has paused once is likely to do it again.
+ * Receives of an open socket still to be made one by one. A multishot receive may fill dozens of buffers
+ * before a pause takes effect, and all of them have to be held; an owner that has paused once is likely to
+ * do it again.
  */
 PER_INLINE int32_t *uring_careful(struct per__sock *sock)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_uring_probe.c - finds out whether io_uring works here by doing what the backend does, on a small ring of its own.
- * Answers in words that tell a user what to change. Called by per__backend_select() and by the program's --probe.
+ * io_uring_probe.c - finds out whether io_uring works here by doing what the backend does, on a small ring
+ * of its own. Answers in words that tell a user what to change. Called by per__backend_select() and by the
+ * program's --probe.
  */
 #include "backend/io_uring_internal.h"
 
@@ -91,7 +92,10 @@ static int setup_failed(struct per__probe *out, int err)
 	}
 }
 
-/* Submits what is queued and waits for one completion, not for ever. Returns 0 or -errno; the caller marks it seen. */
+/*
+ * Submits what is queued and waits for one completion, not for ever. Returns 0 or -errno; the caller marks
+ * it seen.
+ */
 static int next_cqe(struct prober *p, struct io_uring_cqe **cqe)
 {
 	struct __kernel_timespec ts = { .tv_sec = 1 };

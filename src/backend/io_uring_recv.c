@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_uring_recv.c - receive buffers, and every turn a receive can take besides "bytes arrived, the owner wants them".
- * The straight path is in io_uring.c. Each buffer is in one place: the ring, the stack of spares, or held for a socket.
- * A receive that ends is armed again unless the stream ended, the owner paused, or there is no buffer: then it waits in
- * the list of the starved, first come first served, until buffers were given back.
+ * io_uring_recv.c - receive buffers, and every turn a receive can take besides "bytes arrived, the owner
+ * wants them". The straight path is in io_uring.c. Each buffer is in one place: the ring, the stack of
+ * spares, or held for a socket. A receive that ends is armed again unless the stream ended, the owner
+ * paused, or there is no buffer: then it waits in the list of the starved, first come first served, until
+ * buffers were given back.
  */
 #include "backend/io_uring_internal.h"
 
@@ -11,7 +12,7 @@
 
 #include <errno.h>
 
-/* --- buffers ----------------------------------------------------------------------------------------------------- */
+/* --- buffers ---------------------------------------------------------------------------------- */
 
 static int buf_ring_register(struct uring *u)
 {
@@ -82,7 +83,7 @@ void per__uring_buf_spare(struct uring *u, unsigned id)
 	u->free_ids[u->free_count++] = (uint16_t)id;
 }
 
-/* --- arming, starving -------------------------------------------------------------------------------------------- */
+/* --- arming, starving ------------------------------------------------------------------------- */
 
 void per__uring_recv_arm(struct uring *u, struct per__sock *sock)
 {
@@ -101,7 +102,10 @@ void per__uring_recv_arm(struct uring *u, struct per__sock *sock)
 	sock->inflight++;
 }
 
-/* Arms again what ended, unless something else will: resume after a pause, the end of the turn, a buffer's return. */
+/*
+ * Arms again what ended, unless something else will: resume after a pause, the end of the turn, a buffer's
+ * return.
+ */
 void per__uring_recv_again(struct uring *u, struct per__sock *sock)
 {
 	if (sock->state != PER__SOCK_OPEN ||
@@ -113,7 +117,10 @@ void per__uring_recv_again(struct uring *u, struct per__sock *sock)
 	per__uring_recv_arm(u, sock);
 }
 
-/* The ring was dry. It is made larger if it may be; the socket waits for its turn whether or not it has bytes to read. */
+/*
+ * The ring was dry. It is made larger if it may be; the socket waits for its turn whether or not it has
+ * bytes to read.
+ */
 static void starve(struct uring *u, struct per__sock *sock)
 {
 	per__count(&u->loop->counters.recv_starved, 1);
@@ -162,7 +169,7 @@ static void starved_sweep(struct uring *u)
 	u->starved = kept;
 }
 
-/* --- holding ----------------------------------------------------------------------------------------------------- */
+/* --- holding ---------------------------------------------------------------------------------- */
 
 /* Adds to the last held buffer of a socket, so that many small pieces do not hold many buffers. */
 static bool hold_appended(struct uring *u, const struct per__sock *sock, unsigned id, uint32_t len)
@@ -252,7 +259,7 @@ void per__uring_recv_turn_end(struct uring *u)
 		u->is_due = true;
 }
 
-/* --- completions that are not simply bytes for an open, listening owner ---------------------------------------------- */
+/* --- completions that are not simply bytes for an open, listening owner ----------------------- */
 
 static void recv_ended(struct uring *u, struct per__sock *sock, int res)
 {
@@ -308,8 +315,9 @@ void per__uring_recv_other(struct uring *u, struct per__sock *sock, int res, uns
 }
 
 /*
- * The answer to a cancel. -ENOENT with the receive still armed: the cancel came while the kernel was just about to arm
- * it, when it can be found nowhere. It is repeated, else the receive would go on, or a close would never end.
+ * The answer to a cancel. -ENOENT with the receive still armed: the cancel came while the kernel was just
+ * about to arm it, when it can be found nowhere. It is repeated, else the receive would go on, or a close
+ * would never end.
  */
 void per__uring_recv_cancelled(struct uring *u, struct per__sock *sock, int res)
 {
@@ -324,7 +332,7 @@ void per__uring_recv_cancelled(struct uring *u, struct per__sock *sock, int res)
 	}
 }
 
-/* --- the owner's calls --------------------------------------------------------------------------------------------- */
+/* --- the owner's calls ------------------------------------------------------------------------ */
 
 void per__uring_recv_pause(struct per__loop *loop, struct per__sock *sock)
 {

@@ -2,7 +2,8 @@
 /*
  * io_uring_ring.c - one ring: creating it, entering the kernel, and never losing an SQE.
  * Knows nothing of sockets. Called by the other io_uring*.c files.
- * Invariant: while a backlog exists sq_room is 0, so that SQEs reach the kernel in the order they were asked for.
+ * Invariant: while a backlog exists sq_room is 0, so that SQEs reach the kernel in the order they were
+ * asked for.
  */
 #include "backend/io_uring_internal.h"
 
@@ -12,7 +13,10 @@
 
 #define RUNG_COMMON (IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL)
 
-/* Best first. DEFER_TASKRUN (6.1): completions are worked off only when we enter, in batches, never by interrupting us. */
+/*
+ * Best first. DEFER_TASKRUN (6.1): completions are worked off only when we enter, in batches, never by
+ * interrupting us.
+ */
 const struct uring_rung per__uring_ladder[] = {
 	{ RUNG_COMMON | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
 	  "single issuer, deferred task work" },
@@ -134,7 +138,10 @@ static int enter(struct uring *u, unsigned wait_cnt, unsigned flags, int64_t tim
 	return ret;
 }
 
-/* Errors that the next turn heals: a signal, the timeout, no memory for requests, completions that must be reaped first. */
+/*
+ * Errors that the next turn heals: a signal, the timeout, no memory for requests, completions that must be
+ * reaped first.
+ */
 static bool is_passing(int err)
 {
 	return err == -EINTR || err == -ETIME || err == -EAGAIN || err == -EBUSY || err == -ENOMEM;
@@ -155,6 +162,8 @@ int per__uring_enter(struct uring *u, unsigned wait_cnt, int64_t timeout_ns)
 	}
 	u->sends_queued = 0;
 	ret = enter(u, wait_cnt, u->enter_flags, timeout_ns);
+	if (ret == -ETIME) /* so much has passed at least, though the cheap clock may learn of it late */
+		u->loop->now_ns += timeout_ns;
 	if (PER_LIKELY(ret >= 0) || is_passing(ret))
 		return 0;
 	per__log(u->log, PER_LOG_ERROR, "io_uring_enter: %s", strerror(-ret));

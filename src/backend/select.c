@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * select.c - the table of compiled backends, and choosing one by probing.
- * Which are compiled in is the build's decision: PER_HAVE_IO_URING, PER_HAVE_KQUEUE, PER_HAVE_EPOLL, and PER_HAVE_SIM in
- * builds for tests. What was asked for by name is never replaced by something else.
+ * Which are compiled in is the build's decision: PER_HAVE_IO_URING, PER_HAVE_KQUEUE, PER_HAVE_EPOLL, and
+ * PER_HAVE_SIM in builds for tests. What was asked for by name is never replaced by something else.
  */
 #include "backend/backend.h"
 

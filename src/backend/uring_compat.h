@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uring_compat.h - constants of the kernel interface that are newer than the liburing 2.3 header of Debian 12.
- * Values only; whether a kernel has the feature is found out at run time. IORING_SETUP_NO_SQARRAY is absent on purpose: it
- * changes the ring's layout, and a liburing that does not know the flag would write its index array over the ring's head.
+ * uring_compat.h - constants of the kernel interface that are newer than the liburing 2.3 header of Debian
+ * 12. Values only; whether a kernel has the feature is found out at run time. IORING_SETUP_NO_SQARRAY is
+ * absent on purpose: it changes the ring's layout, and a liburing that does not know the flag would write
+ * its index array over the ring's head.
  */
 #ifndef PER_BACKEND_URING_COMPAT_H
 #define PER_BACKEND_URING_COMPAT_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backend_uring_bench.h - what the io_uring tests share: a recording owner of sockets, and peers in the same process.
- * Included once by each test program, since it defines the up-calls. Every up-call checks B1, B5 and B7 on its own.
+ * backend_uring_bench.h - what the io_uring tests share: a recording owner of sockets, and peers in the
+ * same process. Included once by each test program, since it defines the up-calls. Every up-call checks B1,
+ * B5 and B7 on its own.
  */
 #ifndef PER_TESTS_UNIT_BACKEND_URING_BENCH_H
 #define PER_TESTS_UNIT_BACKEND_URING_BENCH_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backend_uring_recv_test.c - receiving on io_uring: starving and recovering, holding while paused, cancels that race.
+ * backend_uring_recv_test.c - receiving on io_uring: starving and recovering, holding while paused, cancels
+ * that race.
  */
 #include "backend_uring_bench.h"
 
@@ -273,7 +274,10 @@ static void random_pauses(struct bench *b, struct conn *c, const uint8_t *data, 
 	}
 }
 
-/* Pauses and resumes at random, from up-calls and between turns, with too few buffers, while all peers write. */
+/*
+ * Pauses and resumes at random, from up-calls and between turns, with too few buffers, while all peers
+ * write.
+ */
 static void random_run(int rung, uint64_t seed, uint32_t buf_bytes)
 {
 	struct bench *b = bench_open_at(buf_bytes, 32, BENCH_CONNS, rung);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backend_uring_test.c - what is peculiar to io_uring besides receiving: full queues, short sends, accepting when there is no
- * room, closing with operations in flight, waking, waiting on the descriptor, and the end of a ring with life in it.
+ * backend_uring_test.c - what is peculiar to io_uring besides receiving: full queues, short sends,
+ * accepting when there is no room, closing with operations in flight, waking, waiting on the descriptor,
+ * and the end of a ring with life in it.
  */
 #include "backend_uring_bench.h"
 
@@ -31,7 +32,7 @@ static size_t peer_drain(struct conn *c, uint64_t *offset, size_t most)
 	return done;
 }
 
-/* --- sending ------------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static void test_uring_send_many_iovecs_to_a_slow_reader_arrive_in_order(void **state)
 {
@@ -143,7 +144,7 @@ static void test_uring_sqe_waits_in_the_backlog_while_the_kernel_refuses(void **
 	free(iov);
 }
 
-/* --- closing ------------------------------------------------------------------------------------------------------- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 static void close_with_send_in_flight(enum per__close_how how)
 {
@@ -298,7 +299,7 @@ static void test_uring_fini_with_live_connections_leaks_nothing(void **state)
 	}
 }
 
-/* --- accepting ----------------------------------------------------------------------------------------------------- */
+/* --- accepting -------------------------------------------------------------------------------- */
 
 static void test_uring_accept_refused_pauses_until_a_socket_closes(void **state)
 {
@@ -422,7 +423,7 @@ static void test_uring_unlisten_inside_an_up_call_closes_what_came_meanwhile(voi
 	bench_close(b);
 }
 
-/* --- waking, waiting ------------------------------------------------------------------------------------------------ */
+/* --- waking, waiting -------------------------------------------------------------------------- */
 
 static void *wake_many(void *arg)
 {
