@@ -121,8 +121,8 @@ PER_INLINE int per__h1_host_set(struct per__h1_head *head, const struct per__fie
 	if (head->flags & PER__H1_HAS_HOST)
 		return -400;
 	head->flags |= PER__H1_HAS_HOST;
-	if (head->target_form !=
-	    PER__H1_ABSOLUTE_FORM) { /* section 3.2.2: else the target's authority counts */
+	/* Section 3.2.2: with an absolute-form the target's authority counts. */
+	if (head->target_form != PER__H1_ABSOLUTE_FORM) {
 		head->host_off = field->value_off;
 		head->host_len = field->value_len;
 	}

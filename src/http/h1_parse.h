@@ -61,7 +61,7 @@ struct per__h1_head {
 	uint16_t method_off; /* 0, or 2 behind an empty line */
 	uint16_t flags;      /* PER__H1_* */
 	uint16_t target_off, target_len;
-	/* the path of the target, without the query; len 0 for an authority-form or an absolute-form without one */
+	/* of the target, without the query; len 0 for an authority-form or an absolute-form without path */
 	uint16_t path_off, path_len;
 	uint16_t query_off, query_len; /* query_off 0: there is no '?' */
 	/* effective host: the authority of an absolute-form, else the Host field; off 0: none */
