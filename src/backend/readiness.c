@@ -338,8 +338,8 @@ void per__ready_sock_event(struct per__loop *loop, struct per__sock *sock, unsig
 	if (events & (PER__READY_END | PER__READY_FAIL))
 		sock->flags |= PER__READY_F_ENDING;
 	if (PER_UNLIKELY(sock->flags & (PER__READY_F_PAUSED | PER__READY_F_ENDED))) {
-		if (sock->flags & PER__READY_F_PAUSED)
-			sock->flags |= PER__READY_F_READABLE;
+		if (!(sock->flags & PER__READY_F_ENDED))
+			sock->flags |= PER__READY_F_READABLE; /* for resume */
 		if (events & PER__READY_FAIL)
 			sock_failed(loop, sock);
 		return;

@@ -56,6 +56,7 @@ struct fixture {
 	void (*on_recv)(struct fixture *, struct conn *, const uint8_t *, size_t);
 	void (*on_sent)(struct fixture *, struct conn *);
 	void (*on_accept)(struct fixture *, struct conn *);
+	void (*on_closed)(struct fixture *, struct conn *);
 	struct conn *victim;
 };
 
@@ -129,6 +130,8 @@ void per__on_closed(struct per__loop *loop, struct per__sock *sock, int error)
 	conn->closes++;
 	conn->error = error;
 	now->closes++;
+	if (now->on_closed != NULL)
+		now->on_closed(now, conn);
 }
 
 void per__on_wake(struct per__loop *loop)

@@ -432,6 +432,87 @@ static void test_readiness_socket_closed_in_the_same_batch_is_silent(void **stat
 	fixture_close(&fx);
 }
 
+static void test_readiness_socket_closed_while_its_turn_is_due_is_silent(void **state)
+{
+	struct fixture fx;
+	struct conn *conn;
+	int fd[2];
+
+	fixture_open(&fx, *state, false);
+	fx.on_recv = close_the_victim;
+	for (unsigned i = 0; i < 2; i++) {
+		fd[i] = client_accept(&fx, &conn);
+		fx.be->recv_pause(&fx.loop, &conn->sock);
+		client_write(fd[i], 1);
+		await_queued(conn, 1);
+		poll_once(&fx, -1);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		fx.be->recv_resume(&fx.loop, &fx.conns[i].sock);
+	poll_once(&fx, -1);
+	assert_int_equal(fx.conns[0].recvs, 1);
+	assert_int_equal(fx.conns[1].recvs, 0);
+	assert_int_equal(fx.closes, 0);
+	poll_once(&fx, -1);
+	assert_int_equal(fx.conns[1].closes, 1);
+	close(fd[0]);
+	close(fd[1]);
+	fixture_close(&fx);
+}
+
+static int replacement[2];
+
+static void adopt_replacement(struct fixture *fx, struct conn *conn)
+{
+	fx->on_closed = NULL;
+	memset(&conn->sock, 0, sizeof(conn->sock));
+	conn->is_closed = false;
+	assert_int_equal(fx->be->adopt(&fx->loop, &conn->sock, replacement[0]), 0);
+}
+
+static void test_readiness_slot_reused_in_on_closed_meets_nothing_of_the_old(void **state)
+{
+	struct fixture fx;
+	int first[2];
+
+	fixture_open(&fx, *state, false);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, first), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, replacement), 0);
+	fx.conns[0].is_used = true;
+	fx.on_closed = adopt_replacement;
+	assert_int_equal(fx.be->adopt(&fx.loop, &fx.conns[0].sock, first[0]), 0);
+	fx.be->close(&fx.loop, &fx.conns[0].sock, PER__CLOSE_NORMAL); /* perhaps before it was registered */
+	poll_once(&fx, -1);
+	assert_int_equal(fx.closes, 1);
+	client_write(replacement[1], 10);
+	POLL_UNTIL(&fx, fx.conns[0].received == 10);
+	assert_int_equal(fx.closes, 1);
+	close(first[1]);
+	close(replacement[1]);
+	fixture_close(&fx);
+}
+
+static void test_readiness_end_is_not_told_again_by_resume(void **state)
+{
+	struct fixture fx;
+	struct conn *conn;
+	int fd;
+
+	fixture_open(&fx, *state, false);
+	fd = client_accept(&fx, &conn);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	POLL_UNTIL(&fx, conn->ends == 1);
+	fx.be->recv_pause(&fx.loop, &conn->sock);
+	fx.be->shutdown(&fx.loop, &conn->sock); /* now both sides have ended, which is an event */
+	poll_once(&fx, 20 * MS);
+	fx.be->recv_resume(&fx.loop, &conn->sock);
+	poll_once(&fx, 0);
+	assert_int_equal(conn->ends, 1);
+	assert_int_equal(conn->closes, 0);
+	close(fd);
+	fixture_close(&fx);
+}
+
 static void test_readiness_close_drops_the_send_and_what_was_listed(void **state)
 {
 	static uint8_t out[8u << 20];
@@ -562,7 +643,8 @@ static void test_readiness_each_wake_ends_one_wait(void **state)
 	fixture_open(&fx, *state, false);
 	for (unsigned i = 1; i <= 3; i++) {
 		fx.be->wake(&fx.loop);
-		fx.be->wake(&fx.loop); /* the second one changes nothing */
+		if (i == 3)
+			fx.be->wake(&fx.loop); /* changes nothing */
 		poll_once(&fx, -1);
 		assert_int_equal(fx.wakes, i);
 		poll_once(&fx, 0);
@@ -694,6 +776,9 @@ static void test_readiness_probe_works(void **state)
 	X(send_from_on_sent_goes_on)                          \
 	X(send_to_a_reset_peer_closes_once)                   \
 	X(socket_closed_in_the_same_batch_is_silent)          \
+	X(socket_closed_while_its_turn_is_due_is_silent)      \
+	X(slot_reused_in_on_closed_meets_nothing_of_the_old)  \
+	X(end_is_not_told_again_by_resume)                    \
 	X(close_drops_the_send_and_what_was_listed)           \
 	X(fini_cuts_what_is_open_without_up_calls)            \
 	X(ten_thousand_connections_leak_nothing)              \
