@@ -66,7 +66,7 @@ static void changes_flush(struct per__loop *loop)
 		change_failed(loop, &receipts[i]);
 }
 
-static void change_add(struct per__loop *loop, struct per__sock *sock, int filter)
+static void change_add(struct per__loop *loop, struct per__sock *sock, short filter)
 {
 	struct kqueue *kq = kqueue_of(loop);
 

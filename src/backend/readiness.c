@@ -97,7 +97,7 @@ int per__ready_sock_open(struct per__loop *loop, struct per__sock *sock, int fd)
 
 	PER_ASSERT(sock->state == PER__SOCK_FREE);
 	PER_ASSERT(ready->open_count < ready->open_max);
-#ifdef SO_NOSIGPIPE
+#if defined(SO_NOSIGPIPE) && !defined(MSG_NOSIGNAL)
 	(void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){ 1 }, sizeof(int));
 #endif
 	sock->fd = fd;
