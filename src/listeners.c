@@ -8,7 +8,6 @@
 #include "server.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/un.h>
 
 static unsigned accepting_loops(const struct per_server *server)
 {
@@ -109,13 +108,34 @@ int per__places_open(struct per_server *server, const per_config *config)
 	return err;
 }
 
+static void place_fd_close(struct per__place *place, unsigned index)
+{
+	if (place->fds[index] >= 0)
+		per__listen_close(place->fds[index], &place->addr, place->fd_cnt == 1);
+	place->fds[index] = -1;
+}
+
+void per__place_leave(struct per__worker *worker, size_t index)
+{
+	struct per_server *server = worker->server;
+	struct per__place *place = &server->places[index];
+	unsigned loop = worker->is_acceptor ? worker->index - server->conf.workers : worker->index;
+
+	if (place->fd_cnt == 0)
+		return;
+	if (place->fd_cnt > 1)
+		place_fd_close(place, loop % place->fd_cnt);
+	else if (atomic_fetch_sub(&place->users, 1) == 1)
+		place_fd_close(place, 0);
+}
+
 void per__places_close(struct per_server *server)
 {
 	for (size_t i = 0; i < server->place_cnt; i++) {
 		struct per__place *place = &server->places[i];
 
 		for (unsigned k = 0; k < place->fd_cnt; k++)
-			per__listen_close(place->fds[k], &place->addr, k + 1 == place->fd_cnt);
+			place_fd_close(place, k);
 		per__mem_free(place->fds);
 	}
 	per__mem_free(server->places);
@@ -149,8 +169,11 @@ int per__places_deal(struct per_server *server)
 			return PER_ENOMEM;
 		for (size_t k = 0; k < server->place_cnt; k++)
 			listener_fill(&worker->listeners[k], &server->places[k], k, loop);
-		if (worker->is_acceptor || server->conf.accept_threads == 0)
+		if (worker->is_acceptor || server->conf.accept_threads == 0) {
 			worker->listener_cnt = server->place_cnt;
+			for (size_t k = 0; k < server->place_cnt; k++)
+				atomic_fetch_add(&server->places[k].users, 1);
+		}
 	}
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "core/proxy_proto.h"
 #include "http/req.h"
+#include "ws/ws.h"
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,7 +43,12 @@ static void worker_describe(struct per_server *server, struct per__worker *worke
 		.first_proxy = &per__proto_proxy,
 		.proto_conf = &server->h1,
 		.req_bytes = per__req_bytes(server->conf.head_fields_max),
-		.run_post = per__h1_run_post,
+		.ext_bytes = sizeof(struct per_ws),
+		.shared = &server->ws,
+		.begin = per__pubsub_begin,
+		.end = per__pubsub_end,
+		.on_wake = per__pubsub_run,
+		.unlistened = per__place_leave,
 	};
 	worker->targets = server->workers;
 	worker->target_cnt = server->conf.workers;
@@ -53,7 +59,8 @@ static int workers_make(struct per_server *server)
 	server->loop_cnt = server->conf.workers + server->conf.accept_threads;
 	server->workers = per__mem_alloc(server->loop_cnt * sizeof(*server->workers));
 	server->threads = per__mem_alloc(server->loop_cnt * sizeof(*server->threads));
-	if (server->workers == NULL || server->threads == NULL)
+	if (server->workers == NULL || server->threads == NULL ||
+	    per__ws_shared_init(&server->ws, server->workers, server->conf.workers) != 0)
 		return PER_ENOMEM;
 	for (unsigned i = 0; i < server->loop_cnt; i++) {
 		struct per__worker *worker = per__mem_reserve(sizeof(*worker));
@@ -146,6 +153,7 @@ void per_server_free(per_server *server)
 		per__run_end_polled(server);
 	for (unsigned i = 0; i < server->loop_cnt && server->workers != NULL; i++)
 		worker_free(server->workers[i]);
+	per__ws_shared_fini(&server->ws);
 	per__places_close(server);
 	if (server->pipe_read >= 0) {
 		close(server->pipe_read);
@@ -186,15 +194,4 @@ const char *per_server_backend_reason(const per_server *server)
 unsigned per_server_workers(const per_server *server)
 {
 	return server->conf.workers;
-}
-
-int per_post(per_server *server, per_ref ref, per_post_fn fn, void *arg)
-{
-	struct per__mail mail = { .fn = fn, .arg = arg, .ref = ref, .fd = -1 };
-	struct per__worker *worker;
-
-	if (fn == NULL || ref.worker >= server->conf.workers)
-		return PER_EINVAL;
-	worker = server->workers[ref.worker];
-	return per__mailbox_put(&worker->mailbox, &mail, per__worker_wake, worker);
 }

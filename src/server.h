@@ -10,6 +10,7 @@
 #include "core/conf.h"
 #include "core/worker.h"
 #include "http/h1.h"
+#include "ws/pubsub.h"
 #include <peregrine/server.h>
 #include <pthread.h>
 
@@ -19,11 +20,12 @@
 /* One address that the server listens on: a socket for each loop that accepts, or one that they share. */
 struct per__place {
 	struct per__addr addr;
-	char text[200]; /* for people */
-	unsigned flags; /* PER_LISTEN_* */
-	bool is_shared; /* one socket for all: unix sockets, inherited ones, a single loop */
+	char text[200];         /* for people */
+	unsigned flags;         /* PER_LISTEN_* */
+	bool is_shared;         /* one socket for all: unix sockets, inherited ones, a single loop */
+	_Atomic unsigned users; /* loops that still accept at a shared socket */
 	unsigned fd_cnt;
-	int *fds;
+	int *fds; /* -1: closed */
 };
 
 enum per__server_state { PER__SERVER_NEW, PER__SERVER_POLLED, PER__SERVER_RUNNING, PER__SERVER_ENDED };
@@ -31,6 +33,7 @@ enum per__server_state { PER__SERVER_NEW, PER__SERVER_POLLED, PER__SERVER_RUNNIN
 struct per_server {
 	struct per__conf conf;
 	struct per__h1_conf h1;
+	struct per__ws_shared ws;
 	const struct per__backend *backend;
 	char backend_reason[256];
 
@@ -54,6 +57,9 @@ struct per_server {
 /** Opens every listener of config. Returns 0 or a negative PER_E* with the reason in the log. */
 int per__places_open(struct per_server *server, const per_config *config);
 void per__places_close(struct per_server *server);
+
+/** A loop accepts no more at a place: closes its socket, so that clients are refused rather than left waiting. */
+void per__place_leave(struct per__worker *worker, size_t index);
 
 /** Gives each accepting loop its array of listeners. Returns 0 or PER_ENOMEM. */
 int per__places_deal(struct per_server *server);

@@ -13,5 +13,6 @@
 #include <peregrine/response.h>
 #include <peregrine/server.h>
 #include <peregrine/types.h>
+#include <peregrine/ws.h>
 
 #endif

@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <peregrine/types.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -340,4 +341,15 @@ uint64_t per__fd_limit_raise(void)
 		return wanted.rlim_cur;
 #endif
 	return limit.rlim_cur;
+}
+
+uint64_t per__sock_unsent(int fd)
+{
+#ifdef TIOCOUTQ
+	int bytes = 0;
+
+	if (fd >= 0 && ioctl(fd, TIOCOUTQ, &bytes) == 0 && bytes > 0)
+		return (uint64_t)bytes;
+#endif
+	return 0;
 }

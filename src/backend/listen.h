@@ -38,6 +38,9 @@ void per__listen_close(int fd, const struct per__addr *addr, bool is_last);
 /** The peer of a connected socket. Returns 0 or a negative PER_E*. */
 int per__sock_peer(int fd, struct per__peer *out);
 
+/** Bytes that the kernel has taken and the peer has not acknowledged; 0 where it cannot be asked. */
+uint64_t per__sock_unsent(int fd);
+
 /**
  * Raises the soft limit of open descriptors to the hard one. Returns the limit now in force. For the
  * program, not the library.

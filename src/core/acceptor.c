@@ -6,15 +6,23 @@
  */
 #include "core/acceptor.h"
 
+#include "core/conn.h"
 #include "core/worker.h"
 #include <unistd.h>
+
+/* On the worker that was chosen. */
+static void handed_over(struct per__worker *worker, const struct per__mail *mail)
+{
+	__atomic_sub_fetch(&worker->handed_over, 1, __ATOMIC_RELAXED);
+	per__conn_adopt(worker, mail->fd, mail->listener);
+}
 
 /* Gives a new connection to the worker with the fewest open ones. */
 void per__acceptor_hand_over(struct per__worker *worker, struct per__listener *listener, int fd)
 {
 	struct per__worker *best = NULL;
 	uint64_t best_load = UINT64_MAX;
-	struct per__mail mail = { .fn = NULL, .fd = fd, .listener = (uint8_t)listener->index };
+	struct per__mail mail = { .run = handed_over, .fd = fd, .listener = (uint8_t)listener->index };
 
 	for (unsigned i = 0; i < worker->target_cnt; i++) {
 		struct per__worker *target = worker->targets[i];

@@ -58,18 +58,32 @@ void per__conn_watch_rate(struct per__conn *conn)
 	per__conn_set_timer(conn, PER__TIMER_RATE, conn->worker->conf->rate_window_ns);
 }
 
+/*
+ * Has the peer taken enough of the output in this window? What the kernel has taken tells for a fast one. For a slow one its
+ * buffer is asked: it takes more only when a good part of it is free again, so a steady reader would look stalled.
+ */
+static bool has_taken(struct per__conn *conn, uint64_t bytes_min)
+{
+	uint64_t unsent = per__sock_unsent(conn->sock.fd);
+	uint64_t taken = conn->sock.bytes_out - PER_MIN(unsent, conn->sock.bytes_out);
+	uint64_t before = conn->rate_taken;
+
+	conn->rate_taken = taken;
+	return conn->sock.bytes_out - conn->rate_out >= bytes_min ||
+	       taken - PER_MIN(before, taken) >= bytes_min;
+}
+
 /* One rate window is over: whoever had to move bytes must have moved enough of them. */
 static void rate_window_end(struct per__conn *conn)
 {
 	const struct per__conf *conf = conn->worker->conf;
 	uint64_t in = conn->sock.bytes_in - conn->rate_in;
-	uint64_t out = conn->sock.bytes_out - conn->rate_out;
 	bool is_sending = (conn->flags & PER__CONN_SENDING) != 0;
 
 	bool is_reading = (conn->flags & PER__CONN_WANT_BODY) != 0;
 
 	conn->timer_kind = PER__TIMER_NONE;
-	if (is_sending && out < conf->write_window_bytes_min)
+	if (is_sending && !has_taken(conn, conf->write_window_bytes_min))
 		per__conn_cut(conn);
 	else if (is_reading && in < conf->body_window_bytes_min && !is_sending)
 		conn->proto->on_timeout(conn);
@@ -154,6 +168,14 @@ static void finish_now(struct per__conn *conn)
 		per__conn_close(conn, PER__CLOSE_NORMAL);
 }
 
+void per__conn_switch(struct per__conn *conn)
+{
+	conn->proto = conn->proto_next;
+	conn->proto_next = NULL;
+	per__conn_unhold(conn);
+	conn->proto->on_open(conn);
+}
+
 void per__conn_finish(struct per__conn *conn, bool with_linger)
 {
 	conn->flags |= PER__CONN_FINISHING | PER__CONN_HOLD | (with_linger ? PER__CONN_LINGER : 0);
@@ -214,8 +236,7 @@ void per__on_sent(struct per__loop *loop, struct per__sock *sock)
 	per__out_pop(conn);
 	if ((conn->flags & PER__CONN_CLOSING) != 0)
 		return;
-	if ((conn->flags & PER__CONN_WANT_WRITABLE) != 0 &&
-	    conn->out_bytes <= conn->worker->conf->write_queue_bytes / 2) {
+	if ((conn->flags & PER__CONN_WANT_WRITABLE) != 0 && conn->out_bytes <= conn->out_low) {
 		conn->flags &= ~(uint32_t)PER__CONN_WANT_WRITABLE;
 		conn->proto->on_writable(conn);
 	}
@@ -257,7 +278,7 @@ static bool input_grow(struct per__conn *conn, size_t wanted)
 	return true;
 }
 
-/* Appends to the kept input. A peer whose input cannot be kept is cut: the memory budget is used up. */
+/* Appends to the kept input. Returns false after ending the connection: the memory budget is used up. */
 static bool input_keep(struct per__conn *conn, const uint8_t *data, size_t len)
 {
 	if (conn->in_cap - conn->in_pos - conn->in_len < len && conn->in_cap - conn->in_len >= len) {
@@ -265,7 +286,7 @@ static bool input_keep(struct per__conn *conn, const uint8_t *data, size_t len)
 		conn->in_pos = 0;
 	}
 	if (conn->in_cap - conn->in_pos - conn->in_len < len && !input_grow(conn, len)) {
-		per__conn_close(conn, PER__CLOSE_RESET);
+		conn->proto->on_nomem(conn);
 		return false;
 	}
 	memcpy(conn->in + conn->in_pos + conn->in_len, data, len);
@@ -428,6 +449,7 @@ static struct per__conn *conn_take(struct per__worker *worker, uint8_t listener)
 	conn->worker = worker;
 	conn->listener = listener;
 	conn->proto = worker->upper.first;
+	conn->out_low = worker->conf->write_queue_bytes / 2;
 	per__count(&worker->counters.connections, 1);
 	per__count(&worker->counters.connections_now, 1);
 	per__conn_set_timer(conn, PER__TIMER_IDLE, worker->conf->head_timeout_ns);
@@ -466,13 +488,15 @@ struct per__sock *per__on_accept(struct per__loop *loop, struct per__listener *l
 void per__on_closed(struct per__loop *loop, struct per__sock *sock, int error)
 {
 	struct per__conn *conn = per__conn_of(sock);
+	int reason;
 
 	(void)loop;
 	conn->flags |= PER__CONN_CLOSING;
 	conn->flags &= ~(uint32_t)PER__CONN_SENDING;
-	conn->proto->on_close(conn, (conn->flags & PER__CONN_TIMED_OUT) != 0 ? PER_ETIMEDOUT
-				    : error != 0                             ? PER_EGONE
-									     : 0);
+	reason = (conn->flags & PER__CONN_TIMED_OUT) != 0 ? PER_ETIMEDOUT : error != 0 ? PER_EGONE : 0;
+	conn->proto->on_close(conn, reason);
+	if (PER_UNLIKELY(conn->proto_next != NULL)) /* the upgrade was answered and did not come about */
+		conn->proto_next->on_close(conn, reason);
 	per__out_drop(conn);
 	input_drop(conn);
 	if ((conn->flags & PER__CONN_DIRTY) != 0)

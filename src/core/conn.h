@@ -26,6 +26,8 @@ struct per_req;
 /* The rules of a protocol. Called by conn.c only, on the connection's worker. */
 struct per__proto {
 	const char *name;
+	/** The connection was switched to this protocol; input behind it comes to on_data. Not for a new connection. */
+	void (*on_open)(struct per__conn *conn);
 	/**
 	 * Uses input. What is not used is kept and given again with more behind it, unless PER__CONN_HOLD
 	 * is set: then again only after per__conn_unhold(). data may be changed in place and is lent until
@@ -38,12 +40,14 @@ struct per__proto {
 	void (*on_eof)(struct per__conn *conn);
 	/** Once in a turn in which per__conn_mark_dirty() was called, outside of any application hook. */
 	void (*on_turn)(struct per__conn *conn);
-	/** The queue has shrunk below half of its limit after PER__CONN_WANT_WRITABLE was set. */
+	/** The queue has shrunk to out_low bytes or less after PER__CONN_WANT_WRITABLE was set. */
 	void (*on_writable)(struct per__conn *conn);
 	/** All output is with the kernel. */
 	void (*on_drained)(struct per__conn *conn);
 	/** The deadline set with per__conn_set_timer() has passed. */
 	void (*on_timeout)(struct per__conn *conn);
+	/** Input could not be kept: the memory budget is used up. Ends the connection. */
+	void (*on_nomem)(struct per__conn *conn);
 	/** The server stops: end as soon as what is in progress is done. */
 	void (*on_stop)(struct per__conn *conn);
 	/** The connection is gone; error is 0 or a negative PER_E*. Last call. */
@@ -97,9 +101,13 @@ struct per__conn {
 	uint32_t in_cap;
 	uint32_t requests; /* begun on this connection */
 	struct per__conn *dirty_next;
+	size_t out_low;             /* where on_writable is called */
 	uint64_t rate_in, rate_out; /* totals when the current rate window began */
 	int64_t wheel_ns;           /* the deadline that the wheel knows: deadline_ns or earlier */
+	uint64_t rate_taken;        /* bytes that had left the kernel's buffer at the end of the last one */
 	int64_t linger_end_ns;      /* when lingering ends whatever arrives */
+	const struct per__proto *proto_next; /* where per__conn_switch() goes, or NULL */
+	void *proto_state;                   /* of an upgraded protocol */
 	struct per__timer timer;
 	struct per__peer peer; /* family 0: not asked yet */
 } __attribute__((aligned(PER_CACHE_LINE)));
@@ -137,6 +145,9 @@ static inline void per__conn_hold(struct per__conn *conn)
 
 /** The protocol takes input again, from the end of this turn on. */
 void per__conn_unhold(struct per__conn *conn);
+
+/** Goes over to proto_next: the request to upgrade is answered. */
+void per__conn_switch(struct per__conn *conn);
 
 /**
  * Ends the connection when the queue is sent; with_linger so that the peer can read it although it is still

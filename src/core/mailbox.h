@@ -13,8 +13,12 @@
 
 #define PER__MAILBOX_MAX 8192u
 
+struct per__worker;
+
 struct per__mail {
-	per_post_fn fn; /* NULL: a connection handed over */
+	/* what to do with it, on the worker; exactly once, also when the worker ends */
+	void (*run)(struct per__worker *worker, const struct per__mail *mail);
+	per_post_fn fn;
 	void *arg;
 	per_ref ref;
 	int fd;

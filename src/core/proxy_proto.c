@@ -49,12 +49,14 @@ static void proxy_on_close(struct per__conn *conn, int error)
 
 const struct per__proto per__proto_proxy = {
 	.name = "PROXY",
+	.on_open = proxy_on_nothing,
 	.on_data = proxy_on_data,
 	.on_eof = cut,
 	.on_turn = proxy_on_nothing,
 	.on_writable = proxy_on_nothing,
 	.on_drained = proxy_on_nothing,
 	.on_timeout = proxy_on_timeout,
+	.on_nomem = cut,
 	.on_stop = cut,
 	.on_close = proxy_on_close,
 };

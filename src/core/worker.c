@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define MAIL_BATCH 64u
+#define RESERVE_SHARE 8u /* this part of the blocks is kept for answers that say there is no memory */
 #define CUT_GRACE_NS \
 	(2 * INT64_C(1000000000)) /* after the deadline of a stop: time for the kernel to let go */
 
@@ -32,6 +33,9 @@ static int memory_init(struct per__worker *worker)
 		err = per__slab_init(&worker->reqs, worker->upper.req_bytes, PER_CACHE_LINE,
 				     conf->connections_max);
 	if (err == 0)
+		err = per__slab_init(&worker->exts, worker->upper.ext_bytes, PER_CACHE_LINE,
+				     conf->connections_max);
+	if (err == 0)
 		err = per__slab_init(&worker->blocks, PER__BLOCK_BYTES, PER_CACHE_LINE, PER_MAX(blocks, 16u));
 	if (err == 0)
 		err = per__buddy_init(&worker->overflow, conf->memory_bytes / 2);
@@ -44,6 +48,8 @@ int per__worker_init(struct per__worker *worker)
 
 	if (err == 0)
 		err = per__mailbox_init(&worker->mailbox);
+	if (err == 0 && !worker->is_acceptor)
+		err = worker->upper.begin(worker);
 	if (err != 0)
 		per__worker_fini(worker);
 	return err;
@@ -51,9 +57,12 @@ int per__worker_init(struct per__worker *worker)
 
 void per__worker_fini(struct per__worker *worker)
 {
+	if (worker->upper_state != NULL)
+		worker->upper.end(worker);
 	per__mailbox_fini(&worker->mailbox);
 	per__buddy_fini(&worker->overflow);
 	per__slab_fini(&worker->blocks);
+	per__slab_fini(&worker->exts);
 	per__slab_fini(&worker->reqs);
 	per__slab_fini(&worker->conns);
 }
@@ -64,7 +73,10 @@ void *per__block_take(struct per__worker *worker, size_t bytes, size_t *cap)
 
 	if (PER_LIKELY(bytes <= PER__BLOCK_BYTES)) {
 		*cap = PER__BLOCK_BYTES;
-		block = per__slab_take(&worker->blocks);
+		if (PER_LIKELY(worker->blocks.used <
+				       worker->blocks.capacity - worker->blocks.capacity / RESERVE_SHARE ||
+			       worker->may_use_reserve))
+			block = per__slab_take(&worker->blocks);
 		if (PER_LIKELY(block != NULL))
 			return block;
 	}
@@ -181,13 +193,20 @@ static void conn_cut(struct per__conn *conn)
 	per__conn_close(conn, PER__CLOSE_RESET);
 }
 
+static void listeners_stop(struct per__worker *worker)
+{
+	for (size_t i = 0; i < worker->listener_cnt; i++) {
+		worker->loop.be->unlisten(&worker->loop, &worker->listeners[i]);
+		worker->upper.unlistened(worker, i);
+	}
+	worker->listener_cnt = 0;
+}
+
 static void stop_begin(struct per__worker *worker)
 {
 	worker->is_stopping = true;
 	worker->stop_deadline_ns = worker->loop.now_ns + worker->conf->stop_timeout_ns;
-	for (size_t i = 0; i < worker->listener_cnt; i++)
-		worker->loop.be->unlisten(&worker->loop, &worker->listeners[i]);
-	worker->listener_cnt = 0;
+	listeners_stop(worker);
 	conns_each(worker, conn_stop);
 }
 
@@ -275,17 +294,6 @@ int per__worker_turn(struct per__worker *worker, int64_t timeout_ns)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static void mail_one(struct per__worker *worker, const struct per__mail *mail)
-{
-	if (mail->fn != NULL) {
-		per__count(&worker->counters.posts, 1);
-		worker->upper.run_post(worker, mail);
-	} else {
-		__atomic_sub_fetch(&worker->handed_over, 1, __ATOMIC_RELAXED);
-		per__conn_adopt(worker, mail->fd, mail->listener);
-	}
-}
-
 /* Bounded by what is in the box now: a function that posts again is run in the next turn. */
 void per__worker_mail(struct per__worker *worker)
 {
@@ -296,7 +304,7 @@ void per__worker_mail(struct per__worker *worker)
 		uint32_t taken = per__mailbox_take(&worker->mailbox, batch, PER_MIN(left, MAIL_BATCH));
 
 		for (uint32_t i = 0; i < taken; i++)
-			mail_one(worker, &batch[i]);
+			batch[i].run(worker, &batch[i]);
 		left = taken < left ? left - taken : 0;
 		if (taken == 0)
 			break;
@@ -307,15 +315,17 @@ void per__worker_mail(struct per__worker *worker)
 
 void per__on_wake(struct per__loop *loop)
 {
-	per__worker_mail(per__worker_of(loop));
+	struct per__worker *worker = per__worker_of(loop);
+
+	per__worker_mail(worker);
+	if (!worker->is_acceptor)
+		worker->upper.on_wake(worker);
 }
 
 void per__worker_end(struct per__worker *worker)
 {
 	worker->is_stopping = true;
-	for (size_t i = 0; i < worker->listener_cnt; i++)
-		worker->loop.be->unlisten(&worker->loop, &worker->listeners[i]);
-	worker->listener_cnt = 0;
+	listeners_stop(worker);
 	conns_each(worker, conn_cut);
 	for (int i = 0; i < 1000 && worker->conns.used > 0; i++) {
 		if (worker->loop.be->poll(&worker->loop, 1000000) != 0)
@@ -324,5 +334,7 @@ void per__worker_end(struct per__worker *worker)
 	}
 	per__mailbox_open(&worker->mailbox, false);
 	per__worker_mail(worker);
+	if (!worker->is_acceptor)
+		worker->upper.on_wake(worker);
 	worker->loop.be->fini(&worker->loop);
 }

@@ -35,8 +35,14 @@ struct per__upper {
 	const struct per__proto *first_proxy; /* of a connection that begins with a PROXY header */
 	const void *proto_conf;               /* the first protocol's own, shared by all workers */
 	size_t req_bytes;                     /* size of one exchange */
-	void (*run_post)(struct per__worker *worker,
-			 const struct per__mail *mail); /* a function from per_post() */
+	size_t ext_bytes;                     /* size of what an upgraded protocol keeps per connection */
+	void *shared;                         /* the upgraded protocols' own, shared by all workers */
+	/* around a worker's life, and when another thread woke it; may allocate in begin only */
+	int (*begin)(struct per__worker *worker);
+	void (*end)(struct per__worker *worker);
+	void (*on_wake)(struct per__worker *worker);
+	/* the worker accepts no more at this listener: its socket may be closed */
+	void (*unlistened)(struct per__worker *worker, size_t listener);
 };
 
 struct per__worker {
@@ -45,13 +51,15 @@ struct per__worker {
 	bool is_acceptor;
 	bool is_stopping;
 	bool is_done;
+	bool may_use_reserve; /* what is taken now is for an error answer */
 	const struct per__conf *conf;
 	struct per__upper upper;
 	per_server *server;
-	void *user_state; /* from worker_init */
+	void *user_state;  /* from worker_init */
+	void *upper_state; /* the upper layers' own, from begin */
 
 	struct per__conn *dirty_first, *dirty_last;
-	struct per__slab conns, reqs, blocks;
+	struct per__slab conns, reqs, exts, blocks;
 	struct per__buddy overflow;
 	struct per__wheel wheel;
 	int64_t stop_deadline_ns; /* when what is left is cut; 0: not stopping */

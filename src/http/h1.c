@@ -85,7 +85,9 @@ static void exchange_finish(struct per_req *req)
 
 	conn->flags &= ~(uint32_t)PER__CONN_WANT_BODY;
 	exchange_end(req, is_short ? PER_EPROTO : 0);
-	if (PER_UNLIKELY(!goes_on)) {
+	if (PER_UNLIKELY(conn->proto_next != NULL)) {
+		per__conn_switch(conn);
+	} else if (PER_UNLIKELY(!goes_on)) {
 		/*
 		 * A peer that announced its last request may have sent more all the same (RFC 9112 section
 		 * 9.6).
@@ -108,7 +110,14 @@ static void exchange_fail(struct per__conn *conn, int status, int error)
 	struct per_req *req = conn->req;
 	bool has_begun = req != NULL && req->resp != PER__RESP_NONE;
 
-	if (!has_begun && per__resp_error(conn, status) != 0) {
+	int err = 0;
+
+	if (!has_begun) {
+		conn->worker->may_use_reserve = true; /* for such answers blocks are set aside */
+		err = per__resp_error(conn, status);
+		conn->worker->may_use_reserve = false;
+	}
+	if (err != 0) {
 		per__conn_close(conn, PER__CLOSE_RESET);
 		return;
 	}
@@ -176,11 +185,13 @@ static void request_dispatch(struct per_req *req)
 
 	req->phase = PER__REQ_ANSWER;
 	req->conn->flags &= ~(uint32_t)PER__CONN_WANT_BODY;
-	hook_enter(req, 0);
-	if (PER_UNLIKELY(req->head.target_form == PER__H1_ASTERISK_FORM))
+	if (PER_UNLIKELY(req->head.target_form == PER__H1_ASTERISK_FORM)) {
+		req->flags |= PER__REQ_IN_HOOK; /* but not seen: on_done is not due */
 		result = answer_asterisk(req);
-	else
+	} else {
+		hook_enter(req, 0);
 		result = handler->on_request(req, handler->user);
+	}
 	if (PER_LIKELY(req->resp == PER__RESP_ENDED && result >= 0 && per__req_is_open(req))) {
 		req->flags &= (uint16_t)~PER__REQ_IN_HOOK;
 		exchange_finish(req);
@@ -411,7 +422,8 @@ static size_t h1_on_data(struct per__conn *conn, uint8_t *data, size_t len)
 {
 	size_t used = 0;
 
-	while (used < len && (conn->flags & (PER__CONN_HOLD | PER__CONN_CLOSING)) == 0) {
+	while (used < len && conn->proto == &per__proto_h1 &&
+	       (conn->flags & (PER__CONN_HOLD | PER__CONN_CLOSING)) == 0) {
 		size_t n = h1_step(conn, data + used, len - used);
 
 		if (n == 0)
@@ -421,6 +433,11 @@ static size_t h1_on_data(struct per__conn *conn, uint8_t *data, size_t len)
 	if (PER_UNLIKELY(conn->req != NULL) && per__conn_is_open(conn))
 		exchange_suspend(conn->req);
 	return used;
+}
+
+static void h1_on_open(struct per__conn *conn)
+{
+	(void)conn;
 }
 
 static void h1_on_eof(struct per__conn *conn)
@@ -494,6 +511,12 @@ static void h1_on_stop(struct per__conn *conn)
 		conn->req->flags &= (uint16_t)~PER__REQ_KEEP_ALIVE;
 }
 
+/* Input could not be kept: the memory budget is used up. */
+static void h1_on_nomem(struct per__conn *conn)
+{
+	exchange_fail(conn, 503, PER_ENOMEM);
+}
+
 static void h1_on_close(struct per__conn *conn, int error)
 {
 	if (conn->req != NULL)
@@ -504,6 +527,7 @@ void per__h1_run_post(struct per__worker *worker, const struct per__mail *mail)
 {
 	struct per_req *req = NULL;
 
+	per__count(&worker->counters.posts, 1);
 	if (mail->ref.slot < worker->reqs.touched)
 		req = per__slab_at(&worker->reqs, mail->ref.slot);
 	if (req == NULL || req->generation != mail->ref.generation || !per__req_is_open(req) ||
@@ -520,12 +544,14 @@ void per__h1_run_post(struct per__worker *worker, const struct per__mail *mail)
 
 const struct per__proto per__proto_h1 = {
 	.name = "http/1.1",
+	.on_open = h1_on_open,
 	.on_data = h1_on_data,
 	.on_eof = h1_on_eof,
 	.on_turn = h1_on_turn,
 	.on_writable = h1_on_writable,
 	.on_drained = h1_on_drained,
 	.on_timeout = h1_on_timeout,
+	.on_nomem = h1_on_nomem,
 	.on_stop = h1_on_stop,
 	.on_close = h1_on_close,
 };

@@ -28,4 +28,14 @@ void per__h1_resp_ended(struct per_req *req);
 /** Runs a function that was posted for an exchange, with NULL when that has ended. */
 void per__h1_run_post(struct per__worker *worker, const struct per__mail *mail);
 
+/**
+ * Answers a request with 101, "Connection: Upgrade" and the fields added so far; the connection then goes
+ * over to proto.
+ *
+ * state    becomes conn->proto_state; once this has returned 0, proto's on_close is called for it in any case
+ * returns  0; PER_ENOMEM; PER_EGONE; PER_ESTATE
+ * source   RFC 9110 section 7.8
+ */
+int per__h1_upgrade(struct per_req *req, const struct per__proto *proto, void *state);
+
 #endif

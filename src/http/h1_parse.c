@@ -123,9 +123,10 @@ static __attribute__((noinline)) int method_parse_slow(struct per__h1_head *head
 				head->pos++;
 				return H1_GO;
 			}
-			if (!(per__h1_class[byte] & PER__H1_TCHAR) ||
-			    head->pos == head->mark + METHOD_BYTES_MAX)
+			if (!(per__h1_class[byte] & PER__H1_TCHAR))
 				return -400;
+			if (head->pos == head->mark + METHOD_BYTES_MAX)
+				return -501; /* longer than any method there is (RFC 9112 section 3) */
 			break;
 		}
 	}

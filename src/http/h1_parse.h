@@ -87,8 +87,9 @@ void per__h1_head_init(struct per__h1_head *head, struct per__field *fields, uin
 
 /*
  * What a parse says: a length above 0, PER__H1_MORE, or a negative status: -400 malformed, -414, -417 (an
- * expectation other than 100-continue), -431, -501 (an unknown transfer coding before chunked), -505 (another
- * major version). After a length or a status the head is not parsed any further: init it again.
+ * expectation other than 100-continue), -431, -501 (an unknown transfer coding before chunked, a method
+ * longer than any), -505 (another major version). After a length or a status the head is not parsed any
+ * further: init it again.
  */
 #define PER__H1_MORE 0
 

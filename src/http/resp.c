@@ -400,6 +400,31 @@ int per_interim(per_req *req, int status)
 	return 0;
 }
 
+int per__h1_upgrade(struct per_req *req, const struct per__proto *proto, void *state)
+{
+	uint8_t *begin, *pos;
+
+	if (!per__req_is_open(req))
+		return PER_EGONE;
+	if (req->resp != PER__RESP_NONE)
+		return PER_ESTATE;
+	begin = per__out_reserve(req->conn, HEAD_FIXED_BYTES + req->extra_len);
+	if (begin == NULL)
+		return PER_ENOMEM;
+	pos = put_status_line(begin, 101);
+	pos = put_str(pos, PER_S("Connection: Upgrade\r\n"));
+	pos = put(pos, req->extra, req->extra_len);
+	pos = put(pos, "\r\n", 2);
+	per__out_commit(req->conn, (size_t)(pos - begin));
+	extra_drop(req);
+	req->status = 101;
+	head_count(req);
+	req->conn->proto_next = proto;
+	req->conn->proto_state = state;
+	answer_ended(req);
+	return 0;
+}
+
 void per_abort(per_req *req)
 {
 	per__conn_close(req->conn, PER__CLOSE_RESET);

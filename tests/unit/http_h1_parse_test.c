@@ -26,7 +26,7 @@ static void test_h1_parse_request_line_gives_verdict(void **state)
 		OK(LINE("POSTS / HTTP/1.1"), "0o11 p=/ q=- h=h l=- : [Host=h]"),
 		OK(LINE("!#$%&'*+-.^_`|~09azAZ / HTTP/1.1"), "0o11 p=/ q=- h=h l=- : [Host=h]"),
 		OK(LINE("M2345678901234567890123456789032 / HTTP/1.1"), NULL),
-		BAD(400, LINE("M23456789012345678901234567890323 / HTTP/1.1")),
+		BAD(501, LINE("M23456789012345678901234567890323 / HTTP/1.1")),
 		/* the shortest ones */
 		OK("GET / HTTP/1.0\r\n\r\n", "1o10 p=/ q=- h=- l=- :"),
 		OK("A / HTTP/1.0\r\n\r\n", "0o10 p=/ q=- h=- l=- :"),
