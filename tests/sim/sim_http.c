@@ -41,7 +41,7 @@ static void log_nothing(per_log_level level, const char *line, void *user)
 	(void)user;
 }
 
-per_config sim_http_config(struct sim_http *http)
+static per_config config_small(struct sim_http *http)
 {
 	return (per_config){
 		.handler = sim_http_handler(http),
@@ -58,15 +58,17 @@ per_config sim_http_config(struct sim_http *http)
 	};
 }
 
-void sim_http_begin(struct sim_http *http, uint64_t seed, const per_config *config)
+void sim_http_begin(struct sim_http *http, uint64_t seed, sim_http_change change)
 {
-	per_config defaults;
+	per_config config;
 
 	memset(http, 0, sizeof(*http));
 	http->sim = sim_new(seed);
 	per__sim_current = http->sim;
-	defaults = sim_http_config(http);
-	SIM_HTTP_CHECK(http, per_server_new(&http->server, config != NULL ? config : &defaults) == 0);
+	config = config_small(http);
+	if (change != NULL)
+		change(&config);
+	SIM_HTTP_CHECK(http, per_server_new(&http->server, &config) == 0);
 	SIM_HTTP_CHECK(http, per_server_poll(http->server, 0) == 1);
 }
 

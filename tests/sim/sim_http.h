@@ -31,7 +31,7 @@ struct sim_http {
 	per_server *server;
 	uint32_t begun, done;         /* on_head or on_request of a new exchange, on_done */
 	uint32_t lent, released;      /* bodies by reference */
-	uint32_t posted, posts_run;
+	uint32_t posted, posts_run;   /* answers and resumptions that come later; those that came */
 	uint32_t deferred;
 	bool is_stopped;              /* per_server_poll() has returned 0 */
 };
@@ -47,10 +47,13 @@ PER_NORETURN void sim_http_fail(const struct sim_http *http, const char *format,
 /** Fills the catalogue: makes the requests, and asks a server without faults for the answers. Once per process. */
 const struct sim_http_case *sim_http_cases(void);
 
-/** Begins a world and a server. config may be NULL: small limits that no test of the catalogue meets. */
-void sim_http_begin(struct sim_http *http, uint64_t seed, const per_config *config);
-/** The defaults of sim_http_begin(), to change. */
-per_config sim_http_config(struct sim_http *http);
+/**
+ * Begins a world and a server.
+ *
+ * change   may be NULL; else it is given the configuration to change: small limits that no case of the catalogue meets
+ */
+typedef void (*sim_http_change)(per_config *config);
+void sim_http_begin(struct sim_http *http, uint64_t seed, sim_http_change change);
 
 /** Stops the server if need be, then checks that no connection, exchange, block or loan is left, and frees all. */
 void sim_http_end(struct sim_http *http);

@@ -71,7 +71,6 @@ static void later_script(struct per__sim *sim, void *arg)
 	struct sim_http *http = later->http;
 
 	(void)sim;
-	http->posted++;
 	if (per_post(http->server, later->ref, later_post, later) != 0) {
 		http->posts_run++;
 		free(later);
@@ -92,6 +91,7 @@ static int later_begin(struct sim_http *http, per_req *req, bool is_resume)
 		free(later);
 		return err;
 	}
+	http->posted++;
 	sim_after(http->sim, (int64_t)sim_random_below(http->sim, 2000000), later_script, later);
 	return 0;
 }
