@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * arena.c - the endpoints of the public HttpArena benchmark, for load generators and test suites. Shows
- * dispatch by hand, streaming both ways with backpressure, and state per request without malloc.
+ * dispatch by hand, streaming both ways with backpressure, state per request without malloc, a WebSocket.
  * Try it: arena --port 8080 --backend epoll    and then: curl 'localhost:8080/baseline11?a=13&b=42'
  */
 #include <peregrine/peregrine.h>
@@ -23,6 +23,7 @@
 #define NUMBER_BODY_MAX 64u                  /* POST /baseline11 */
 #define STREAMS_MAX 4096u                    /* per worker: streamed requests at once, then 503 */
 #define LISTEN_MAX 8u
+#define MESSAGE_BYTES_MAX ((size_t)16 << 20) /* /ws */
 
 #define TEXT PER_S("text/plain")
 #define BINARY PER_S("application/octet-stream")
@@ -307,9 +308,42 @@ static int answer_upload(per_req *req)
 	return reply_number(req, stream ? (int64_t)stream->bytes : 0);
 }
 
+/* --- /ws -------------------------------------------------------------------------------------- */
+
+/*
+ * A client that sends without reading needs no policy here: while its echoes are above queue_bytes, its
+ * messages are not read, so a send never meets the limit.
+ */
+static void ws_echo(per_ws *ws, per_ws_type type, void *data, size_t len, void *user)
+{
+	(void)user;
+	(void)per_ws_send(ws, type, data, len); /* fails only when the connection is over: on_close tells */
+}
+
+static const per_ws_config ws_config = {
+	.handler.on_message = ws_echo,
+	.message_bytes_max = MESSAGE_BYTES_MAX,
+	.deflate = true, /* for clients that offer it */
+};
+
+static int answer_ws(per_req *req)
+{
+	const int err = per_ws_accept(req, &ws_config, PER_S(""), NULL);
+	return err == PER_EPROTO ? 0 : err; /* no WebSocket handshake: it was answered with an error */
+}
+
 /* --- who answers what ------------------------------------------------------------------------- */
 
-enum route { ROUTE_NONE, ROUTE_ROOT, ROUTE_PIPELINE, ROUTE_BASELINE, ROUTE_UPLOAD, ROUTE_ECHO, ROUTE_BYTES };
+enum route {
+	ROUTE_NONE,
+	ROUTE_ROOT,
+	ROUTE_PIPELINE,
+	ROUTE_BASELINE,
+	ROUTE_UPLOAD,
+	ROUTE_ECHO,
+	ROUTE_BYTES,
+	ROUTE_WS
+};
 
 /* The length tells all paths but one apart, so a request costs one comparison. */
 static enum route route_of(per_str path)
@@ -317,6 +351,8 @@ static enum route route_of(per_str path)
 	switch (path.len) {
 	case 1:
 		return path.ptr[0] == '/' ? ROUTE_ROOT : ROUTE_NONE;
+	case 3:
+		return memcmp(path.ptr, "/ws", 3) == 0 ? ROUTE_WS : ROUTE_NONE;
 	case 5:
 		return memcmp(path.ptr, "/echo", 5) == 0 ? ROUTE_ECHO : ROUTE_NONE;
 	case 7:
@@ -353,6 +389,7 @@ static const struct {
 	[ROUTE_UPLOAD] = { METHOD(POST), "POST" },
 	[ROUTE_ECHO] = { METHOD(POST), "POST" },
 	[ROUTE_BYTES] = { METHODS_GET, "GET, HEAD" },
+	[ROUTE_WS] = { METHOD(GET), "GET" },
 };
 
 static bool route_takes(enum route route, unsigned methods)
@@ -413,6 +450,8 @@ static int on_request(per_req *req, void *user)
 		return answer_upload(req);
 	case ROUTE_ECHO:
 		return answer_echo(req);
+	case ROUTE_WS:
+		return answer_ws(req);
 	case ROUTE_ROOT:
 		if ((method & METHODS_GET) == 0)
 			return answer_echo(req);
