@@ -548,6 +548,8 @@ def auto_prefers_uring_where_it_works(t):
             if sysctl.read().strip() != "0":
                 raise Skip("io_uring is switched off here by sysctl")
         check("backend io_uring" in server.lines[0], "backend io_uring", server.lines)
+        with server.connect() as c:  # it runs: its signal handler is in place
+            equal(c.ask(b"GET /pipeline HTTP/1.1\r\nHost: t\r\n\r\n").body, b"ok")
 
 
 @suite.case("issue: the sysctl where the machine allows")
