@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ws_echo.c - the smallest WebSocket server: every message comes back, compressed for clients that ask for it.
+ * ws_echo.c - the smallest WebSocket server: every message comes back, compressed if the client can.
  * Try it: ws_echo 8080    and then, in the console of a browser:
- *         s = new WebSocket('ws://localhost:8080'); s.onmessage = e => console.log(e.data); s.onopen = () => s.send('hi')
+ *         s = new WebSocket('ws://localhost:8080'); s.onmessage = e => console.log(e.data)
+ *         s.send('hello')
  */
 #include <peregrine/peregrine.h>
 
