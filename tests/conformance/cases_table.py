@@ -59,7 +59,9 @@ def target(b, n, c, s):
 
 def host(b, n, c, s):
     data = b"GET /pipeline HTTP/1.1\r\nHost: a" + c + b"b\r\n\r\n"
-    if n in REGNAME:
+    if c == b",":
+        b.add(f"host_{s}", "RFC 9110 7.2", data, [answer((200, 400))], EITHER, "few")
+    elif n in REGNAME:
         b.ok(f"host_{s}", "RFC 9110 7.2", data, PLAIN, cuts="few")
     else:
         b.bad(f"host_{s}", "RFC 9112 3.2", data, cuts="few")

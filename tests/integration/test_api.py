@@ -363,7 +363,7 @@ def settled(c):
 def clients_that_leave_are_accounted_for(t):
     with t.serving(t.app(workers="2")) as server, server.connect() as watch:
         counts(watch)
-        for i in range(60):
+        for i in range(36):
             for target in ("/stream/9000000", "/stream/9000000?ref=1", "/ref/9000000", "/defer", "/hold/77", "/defer-ref/3000000",
                            "/stream/9000000?ref=1&unknown=1", "/defer-stream/900000"):
                 c = server.connect()

@@ -290,7 +290,7 @@ static bool setup_read(struct setup *setup, int argc, char **argv)
 	return true;
 }
 
-/* Stops every server at SIGTERM or SIGINT, answers what is held at SIGUSR2; ends at SIGUSR1, sent by main(). */
+/* Stops every server at SIGTERM or SIGINT, answers what is held at SIGUSR2; main() ends it by SIGUSR1. */
 static void *signal_main(void *arg)
 {
 	struct app *app = arg;
