@@ -153,7 +153,7 @@ def scenario_print(figures):
         syscalls = "-" if one["syscalls"] is None else f"{one['syscalls']:.3f}"
         errors = f"   {one['errors']} errors!" if one["errors"] else ""
         print(f"  {name:12}{one['cpu_us']:>9.3f} us{one['ratio']:>8.2f}{one['ratio_min']:>9.2f}{one['ratio_max']:>7.2f}"
-              f"{syscalls:>10}{one['rps']:>12,.0f}{one['p50_us']:>9.0f}{one['p99_us'] or '-':>9}{errors}")
+              f"{syscalls:>10}{one['rps']:>12,.0f}{one['p50_us']:>9.0f}{round(one['p99_us']) or '-':>9}{errors}")
     print(flush=True)
 
 
