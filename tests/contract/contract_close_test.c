@@ -322,6 +322,32 @@ static void test_contract_b11_close_of_sockets_with_events_in_the_same_turn(void
 	}
 }
 
+static void close_all_others_on_sent(struct ct_conn *conn)
+{
+	close_all_others(conn, NULL, 0);
+}
+
+static void test_contract_b11_close_of_sockets_whose_sends_end_in_the_same_turn(void **state)
+{
+	struct ct *ct = *state;
+	struct ct_peer peer[CIRCLE];
+
+	ct_listen(ct, false);
+	for (uint32_t i = 0; i < CIRCLE; i++)
+		ct_open(ct, &peer[i])->on_sent = close_all_others_on_sent;
+	ct_settle(ct);
+	for (uint32_t i = 0; i < CIRCLE; i++)
+		ct_send_bytes(&ct->conn[i], "hey", 3);
+	CT_RUN_UNTIL(ct, ct->closes == CIRCLE - 1);
+	ct_settle(ct);
+	for (uint32_t i = 0; i < CIRCLE; i++) {
+		if (!ct->conn[i].is_closed)
+			ct_close_wait(&ct->conn[i], PER__CLOSE_NORMAL);
+		assert_int_equal(ct->conn[i].closes, 1);
+		ct_peer_close(&peer[i]);
+	}
+}
+
 static void close_the_next(struct ct_conn *conn)
 {
 	struct ct_conn *next = conn + 1;
@@ -452,6 +478,7 @@ int main(void)
 		CT_TEST(test_contract_b11_send_then_close_from_on_recv),
 		CT_TEST(test_contract_b11_close_from_own_on_sent_delivers),
 		CT_TEST(test_contract_b11_close_of_sockets_with_events_in_the_same_turn),
+		CT_TEST(test_contract_b11_close_of_sockets_whose_sends_end_in_the_same_turn),
 		CT_TEST(test_contract_b11_close_from_another_sockets_on_closed),
 		CT_TEST(test_contract_b11_adopt_from_on_closed_into_the_same_slot),
 		CT_TEST(test_contract_fini_cuts_what_is_open_without_up_calls),

@@ -7,6 +7,7 @@
 
 #define SEED 31u
 #define LONG_BYTES (1024u * 1024u)
+#define HOLDERS 120u
 
 static struct ct_conn *open_pattern(struct ct *ct, struct ct_peer *peer)
 {
@@ -423,6 +424,34 @@ static void test_contract_b9_buffers_held_by_paused_sockets_come_back_with_their
 	end(conn[19], &peer[19]);
 }
 
+/* More sockets hold bytes while paused than there are buffers. Nobody is closed for it, and nothing is lost. */
+static void test_contract_b9_more_paused_holders_than_buffers_keep_everything(void **state)
+{
+	struct ct *ct = *state;
+	struct per__be_conf conf = { .sockets_max = CT_CONNS, .recv_buf_bytes = 1024, .recv_buf_count = 8 };
+	struct ct_peer peer[HOLDERS];
+	struct ct_conn *conn[HOLDERS];
+
+	ct_restart(ct, &conf);
+	ct_listen(ct, false);
+	for (uint32_t i = 0; i < HOLDERS; i++)
+		conn[i] = open_pattern(ct, &peer[i]);
+	ct_settle(ct);
+	for (uint32_t i = 0; i < HOLDERS; i++) {
+		feed(&peer[i], 0, 900); /* completed before the pause, if there was a buffer */
+		ct_pause(conn[i]);
+		ct_poll(ct, 0);
+	}
+	ct_settle(ct);
+	assert_int_equal(ct->closes, 0);
+	for (uint32_t i = 0; i < HOLDERS; i++)
+		ct_resume(conn[i]);
+	for (uint32_t i = 0; i < HOLDERS; i++)
+		CT_RUN_UNTIL(ct, conn[i]->got == 900);
+	for (uint32_t i = 0; i < HOLDERS; i++)
+		end(conn[i], &peer[i]);
+}
+
 static void test_contract_b8_reset_of_an_idle_peer_is_reported(void **state)
 {
 	struct ct *ct = *state;
@@ -458,6 +487,7 @@ int main(void)
 		CT_TEST(test_contract_b8_bytes_before_a_half_close_and_one_byte_segments),
 		CT_TEST(test_contract_b8_reset_of_an_idle_peer_is_reported),
 		CT_TEST(test_contract_b9_starved_of_buffers_everything_arrives),
+		CT_TEST(test_contract_b9_more_paused_holders_than_buffers_keep_everything),
 		CT_TEST(test_contract_b9_buffers_held_by_paused_sockets_come_back_with_their_close),
 	};
 

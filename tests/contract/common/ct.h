@@ -36,7 +36,7 @@ struct ct_variant {
 
 /* A recorded connection: the owner's side of a per__sock. */
 struct ct_conn {
-	struct per__sock sock;
+	_Alignas(PER_CACHE_LINE) struct per__sock sock;
 	struct ct *ct;
 	bool is_used;
 	bool is_paused, is_sending, is_shut, is_close_called, is_closed, has_eof;

@@ -68,7 +68,9 @@ int ct_set_up(void **state)
 
 	ct->variant = *state;
 	ct->be = ct->variant->be;
-	ct->conn = calloc(CT_CONNS, sizeof(*ct->conn));
+	ct->conn = aligned_alloc(PER_CACHE_LINE, CT_CONNS * sizeof(*ct->conn));
+	assert_non_null(ct->conn);
+	memset(ct->conn, 0, CT_CONNS * sizeof(*ct->conn));
 	ct->conn_limit = CT_CONNS;
 	ct->listener.fd = -1;
 	ct->seed = sim_seed_from_env(NULL);
