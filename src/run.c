@@ -7,6 +7,7 @@
 #include "base/cpus.h"
 #include "server.h"
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 /*
@@ -42,8 +43,10 @@ static int loop_start(struct per__worker *worker)
 	}
 	if (!worker->is_acceptor && handler->worker_init != NULL)
 		err = handler->worker_init(worker->index, &worker->user_state, handler->user);
-	if (err != 0)
+	if (err != 0) {
 		per__worker_end(worker);
+		per__worker_release(worker);
+	}
 	return err < 0 ? err : 0;
 }
 
@@ -91,6 +94,7 @@ static void *loop_main(void *arg)
 		per__log(&worker->conf->log, PER_LOG_ERROR, "worker %u ends: %s", worker->index,
 			 per_strerror(err));
 	loop_end(worker);
+	per__worker_release(worker);
 	pipe_tell(worker->server, 'e');
 	return NULL;
 }
@@ -146,10 +150,13 @@ static void wait_for_end(struct per_server *server, unsigned loops)
 	char what;
 
 	while (ended < loops) {
-		ssize_t n = read(server->pipe_read, &what, 1);
+		struct pollfd waiting = { .fd = server->pipe_read, .events = POLLIN };
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR)
+		/* poll, as a read that is restarted behind a signal would keep sanitizers from running its handler */
+		if (poll(&waiting, 1, -1) < 0)
 			continue;
+		n = read(server->pipe_read, &what, 1);
 		ended += n == 1 && what == 'e';
 		level = PER_MIN(level + (what == 's'), 2);
 		if (level == 0 && ended > 0)
@@ -162,14 +169,11 @@ int per_server_run(per_server *server)
 {
 	int expected = PER__SERVER_NEW;
 	unsigned started = 0;
-	int err = 0;
+	int err;
 
 	if (!atomic_compare_exchange_strong(&server->state, &expected, PER__SERVER_RUNNING))
 		return PER_ESTATE;
-	if (server->conf.handle_signals)
-		err = per__signals_add(server->pipe_write);
-	if (err == 0)
-		err = threads_start(server, 0, server->conf.workers, &started);
+	err = threads_start(server, 0, server->conf.workers, &started);
 	if (err == 0) /* acceptors need workers that can be given connections */
 		err = threads_start(server, server->conf.workers, server->loop_cnt, &started);
 	if (err != 0)
@@ -178,8 +182,6 @@ int per_server_run(per_server *server)
 		wait_for_end(server, started);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(server->threads[i], NULL);
-	if (server->conf.handle_signals)
-		per__signals_remove(server->pipe_write);
 	atomic_store(&server->state, PER__SERVER_ENDED);
 	return err;
 }
@@ -202,15 +204,28 @@ static int polled_start(struct per_server *server)
 	if (server->loop_cnt != 1)
 		return PER_EINVAL;
 	err = loop_start(server->workers[0]);
-	if (err == 0)
-		atomic_store(&server->state, PER__SERVER_POLLED);
-	return err;
+	if (err != 0)
+		return err;
+	server->is_polled = true;
+	atomic_store(&server->state, PER__SERVER_POLLED);
+	if (atomic_load(&server->stop_level) > 0) /* asked for before there was a loop to wake */
+		server->backend->wake(&server->workers[0]->loop);
+	return 0;
 }
 
-void per__run_end_polled(struct per_server *server)
+/* The loop itself stays until the server is freed: per_server_stop() on another thread may be about to wake it. */
+static void polled_end(struct per_server *server)
 {
 	loop_end(server->workers[0]);
 	atomic_store(&server->state, PER__SERVER_ENDED);
+}
+
+void per__run_free_polled(struct per_server *server)
+{
+	if (server->state == PER__SERVER_POLLED)
+		polled_end(server);
+	if (server->is_polled)
+		per__worker_release(server->workers[0]);
 }
 
 int per_server_poll(per_server *server, int timeout_ms)
@@ -226,7 +241,7 @@ int per_server_poll(per_server *server, int timeout_ms)
 	err = per__worker_turn(worker, timeout_ms < 0 ? -1 : (int64_t)timeout_ms * 1000000);
 	if (err == 0 && !worker->is_done)
 		return 1;
-	per__run_end_polled(server);
+	polled_end(server);
 	return err;
 }
 

@@ -100,6 +100,8 @@ static int server_make(struct per_server *server, const per_config *config)
 		err = per__places_open(server, config);
 	if (err == 0)
 		err = per__places_deal(server);
+	if (err == 0 && server->conf.handle_signals)
+		err = per__signals_add(server);
 	return err;
 }
 
@@ -149,8 +151,8 @@ void per_server_free(per_server *server)
 	if (server == NULL)
 		return;
 	PER_ASSERT(server->state != PER__SERVER_RUNNING);
-	if (server->state == PER__SERVER_POLLED)
-		per__run_end_polled(server);
+	per__signals_remove(server);
+	per__run_free_polled(server);
 	for (unsigned i = 0; i < server->loop_cnt && server->workers != NULL; i++)
 		worker_free(server->workers[i]);
 	per__ws_shared_fini(&server->ws);

@@ -46,6 +46,7 @@ struct per_server {
 
 	_Atomic int state;         /* enum per__server_state */
 	_Atomic int stop_level;    /* how often a stop was asked for, at most 2 */
+	bool is_polled;            /* the loop belongs to per_server_poll() */
 	int pipe_read, pipe_write; /* 's': stop; 'e': a loop has ended */
 
 	pthread_mutex_t start_mutex; /* guards the two below */
@@ -64,14 +65,12 @@ void per__place_leave(struct per__worker *worker, size_t index);
 /** Gives each accepting loop its array of listeners. Returns 0 or PER_ENOMEM. */
 int per__places_deal(struct per_server *server);
 
-/** Ends the loop of a server that was driven by per_server_poll(). On the same thread. */
-void per__run_end_polled(struct per_server *server);
+/** Ends and frees the loop of a server that was driven by per_server_poll(); nothing for another. */
+void per__run_free_polled(struct per_server *server);
 
-/**
- * Registers the write end of a server's pipe with the process's handlers for SIGINT and SIGTERM. Returns 0
- * or PER_E*.
- */
-int per__signals_add(int pipe_write);
-void per__signals_remove(int pipe_write);
+/** From here on SIGINT and SIGTERM call per_server_stop(). Returns 0, or PER_EAGAIN: too many servers ask for it. */
+int per__signals_add(struct per_server *server);
+/** And no longer. Harmless for a server that was not added. */
+void per__signals_remove(struct per_server *server);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * signals.c - SIGINT and SIGTERM for servers that asked for it. A handler has no argument, so this is the
- * one file with state of the process: which pipes want to hear of a signal, and what the handlers were
+ * one file with state of the process: which servers want to hear of a signal, and what the handlers were
  * before. Called by run.c.
  */
 #include "server.h"
@@ -11,7 +11,7 @@
 
 #define SERVERS_MAX 16
 
-static _Atomic int pipes[SERVERS_MAX];                    /* descriptor + 1, 0: free */
+static struct per_server *_Atomic servers[SERVERS_MAX];   /* NULL: free */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the three below */
 static unsigned users;
 static struct sigaction old_int, old_term;
@@ -22,10 +22,10 @@ static void on_signal(int number)
 
 	(void)number;
 	for (int i = 0; i < SERVERS_MAX; i++) {
-		int fd = atomic_load(&pipes[i]) - 1;
+		struct per_server *server = atomic_load(&servers[i]);
 
-		if (fd >= 0 && write(fd, "s", 1) < 0)
-			continue; /* the pipe is full of requests to stop */
+		if (server != NULL)
+			per_server_stop(server);
 	}
 	errno = saved;
 }
@@ -39,15 +39,15 @@ static void handlers_install(void)
 	sigaction(SIGTERM, &action, &old_term);
 }
 
-int per__signals_add(int pipe_write)
+int per__signals_add(struct per_server *server)
 {
 	int err = PER_EAGAIN;
 
 	pthread_mutex_lock(&mutex);
 	for (int i = 0; i < SERVERS_MAX && err != 0; i++) {
-		if (atomic_load(&pipes[i]) != 0)
+		if (atomic_load(&servers[i]) != NULL)
 			continue;
-		atomic_store(&pipes[i], pipe_write + 1);
+		atomic_store(&servers[i], server);
 		if (users++ == 0)
 			handlers_install();
 		err = 0;
@@ -56,13 +56,13 @@ int per__signals_add(int pipe_write)
 	return err;
 }
 
-void per__signals_remove(int pipe_write)
+void per__signals_remove(struct per_server *server)
 {
 	pthread_mutex_lock(&mutex);
 	for (int i = 0; i < SERVERS_MAX; i++) {
-		if (atomic_load(&pipes[i]) != pipe_write + 1)
+		if (atomic_load(&servers[i]) != server)
 			continue;
-		atomic_store(&pipes[i], 0);
+		atomic_store(&servers[i], NULL);
 		if (--users == 0) {
 			sigaction(SIGINT, &old_int, NULL);
 			sigaction(SIGTERM, &old_term, NULL);

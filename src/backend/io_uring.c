@@ -55,10 +55,8 @@ void per__uring_sock_finish(struct uring *u, struct per__sock *sock)
 {
 	if (sock->inflight != 0 || sock->state != PER__SOCK_CLOSING)
 		return;
-	if ((sock->flags & (SOCK_RESUMED | SOCK_STARVED)) !=
-	    0) { /* a list still names it; turn_end ends that */
-		u->is_sweep_due = (sock->flags & SOCK_STARVED) != 0 || u->is_sweep_due;
-		u->is_due = true;
+	if ((sock->flags & (SOCK_RESUMED | SOCK_STARVED)) != 0) {
+		u->is_due = true; /* a list still names it, until the end of a turn */
 		return;
 	}
 	sock->state = PER__SOCK_FREE;
@@ -268,8 +266,13 @@ static void uring_wake(struct per__loop *loop)
 	struct uring *u = loop->be_state;
 	uint64_t one = 1;
 
-	if (__atomic_exchange_n(&u->is_wake_pending, 1, __ATOMIC_ACQ_REL) == 0)
-		(void)!write(u->wake_fd, &one, sizeof(one));
+	int poll_fd = __atomic_load_n(&u->poll_fd, __ATOMIC_ACQUIRE);
+
+	if (__atomic_exchange_n(&u->is_wake_pending, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	(void)!write(u->wake_fd, &one, sizeof(one));
+	if (poll_fd >= 0) /* the kernel does not signal one eventfd from the write to another */
+		(void)!write(poll_fd, &one, sizeof(one));
 }
 
 static void woken(struct uring *u, unsigned cqe_flags)
@@ -284,9 +287,40 @@ static int uring_poll_fd(struct per__loop *loop)
 {
 	struct uring *u = loop->be_state;
 
+	/*
+	 * With deferred task work the ring's own descriptor becomes readable only when somebody enters; an eventfd that is
+	 * registered is told when there is work to enter for.
+	 */
+	if (u->poll_fd < 0) {
+		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+		if (fd < 0)
+			return PER_EMFILE;
+		__atomic_store_n(&u->poll_fd, fd, __ATOMIC_RELEASE);
+		if (io_uring_register_eventfd(&u->ring, fd) != 0)
+			return PER_ENOTSUP;
+	}
 	u->is_embedded = true;
 	(void)per__uring_enter(u, 0, 0);
-	return u->ring.ring_fd;
+	return u->poll_fd;
+}
+
+void per__uring_submit_outside(struct uring *u)
+{
+	uint64_t one = 1;
+
+	if (u->sq_tail != IO_URING_READ_ONCE(*u->sq_khead))
+		(void)per__uring_enter(u, 0, 0);
+	if (u->is_due || uring_cq_ready(u)) /* no completion will announce what is there already */
+		(void)!write(u->poll_fd, &one, sizeof(one));
+}
+
+/* What was announced until now is about to be handled. */
+static void embedded_turn_begin(const struct uring *u)
+{
+	uint64_t count;
+
+	(void)!read(u->poll_fd, &count, sizeof(count));
 }
 
 /* --- the turn --------------------------------------------------------------------------------- */
@@ -409,6 +443,8 @@ static int uring_poll(struct per__loop *loop, int64_t timeout_ns)
 
 	PER_ASSERT(!u->is_polling);
 	u->is_polling = true;
+	if (PER_UNLIKELY(u->is_embedded))
+		embedded_turn_begin(u);
 	err = turn_wait(u, timeout_ns);
 	loop->now_ns = PER_MAX(per__clock_now_ns(), loop->now_ns); /* a timeout may have moved it ahead */
 	loop->wall_s = per__clock_wall_s();
@@ -424,11 +460,8 @@ static int uring_poll(struct per__loop *loop, int64_t timeout_ns)
 		turn_count(u);
 	}
 	u->is_polling = false;
-	if (PER_UNLIKELY(u->is_embedded)) {
-		uring_submit_if_outside(u);
-		if (u->is_due) /* what is left to do does not make the ring's descriptor readable */
-			uring_wake(loop);
-	}
+	if (PER_UNLIKELY(u->is_embedded))
+		per__uring_submit_outside(u);
 	return err;
 }
 
@@ -458,6 +491,8 @@ static void state_free(struct uring *u)
 		per__mem_release(u->fds, URING_FDS_MAX / 8);
 	if (u->wake_fd >= 0)
 		(void)close(u->wake_fd);
+	if (u->poll_fd >= 0)
+		(void)close(u->poll_fd);
 	per__mem_release(u, sizeof(*u));
 }
 
@@ -484,6 +519,7 @@ int per__uring_init_at(struct per__loop *loop, const struct per__be_conf *conf, 
 	u->loop = loop;
 	u->log = conf->log;
 	u->wake_fd = -1;
+	u->poll_fd = -1;
 	err = state_open(u, conf);
 	if (err != 0) {
 		state_free(u);

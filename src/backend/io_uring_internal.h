@@ -118,9 +118,9 @@ struct uring {
 	int enter_fd;
 	unsigned enter_flags;
 	bool is_polling;
+	int poll_fd;      /* an eventfd that is told of completions, -1: nobody has asked for it */
 	bool is_embedded; /* somebody waits on poll_fd: what is queued outside poll leaves at once */
 	bool is_due;      /* turn_end has something to do; a poll must not block before it did */
-	bool is_sweep_due;
 	bool is_accept_paused;
 	struct uring_list resumed, starved;
 	int64_t accept_retry_ns; /* 0: none */
@@ -227,6 +227,9 @@ void per__uring_sock_end(struct uring *u, struct per__sock *sock, int error);
 void per__uring_sock_finish(struct uring *u, struct per__sock *sock);
 void per__uring_cancel(struct uring *u, struct per__sock *sock, enum uring_op target, enum uring_op op);
 
+/** Submits what an embedding application has caused between two polls; makes poll_fd readable if need be. */
+void per__uring_submit_outside(struct uring *u);
+
 int per__uring_probe(struct per__probe *out);
 
 /*
@@ -267,8 +270,8 @@ PER_INLINE bool uring_cq_ready(const struct uring *u)
  */
 PER_INLINE void uring_submit_if_outside(struct uring *u)
 {
-	if (PER_UNLIKELY(u->is_embedded) && !u->is_polling && u->sq_tail != IO_URING_READ_ONCE(*u->sq_khead))
-		(void)per__uring_enter(u, 0, 0);
+	if (PER_UNLIKELY(u->is_embedded) && !u->is_polling)
+		per__uring_submit_outside(u);
 }
 
 PER_INLINE uint8_t *uring_buf(const struct uring *u, unsigned id)

@@ -132,7 +132,10 @@ static void starve(struct uring *u, struct per__sock *sock)
 	uring_list_add(&u->starved, sock);
 }
 
-/* One receive for each buffer in the ring: more would only starve again. */
+/*
+ * One receive for each buffer in the ring: more would only starve again. After bufs_refill() there is at
+ * least one, since hold() never uses up the last spare; so the list moves at every turn.
+ */
 static void starved_rearm(struct uring *u)
 {
 	uint32_t left = u->buf_level;
@@ -150,47 +153,10 @@ static void starved_rearm(struct uring *u)
 	}
 }
 
-/* Sockets that were closed while they starved are kept by the list alone: lets them go. */
-static void starved_sweep(struct uring *u)
-{
-	struct uring_list kept = { NULL, NULL };
-
-	u->is_sweep_due = false;
-	while (u->starved.head != NULL) {
-		struct per__sock *sock = uring_list_take(&u->starved);
-
-		if (sock->state == PER__SOCK_OPEN) {
-			uring_list_add(&kept, sock);
-		} else {
-			sock->flags &= (uint8_t)~SOCK_STARVED;
-			per__uring_sock_finish(u, sock);
-		}
-	}
-	u->starved = kept;
-}
-
 /* --- holding ---------------------------------------------------------------------------------- */
-
-/* Adds to the last held buffer of a socket, so that many small pieces do not hold many buffers. */
-static bool hold_appended(struct uring *u, const struct per__sock *sock, unsigned id, uint32_t len)
-{
-	unsigned last = sock->be.held.tail - 1u;
-
-	if (sock->be.held.head == 0 || len > u->buf_bytes - u->hold_len[last])
-		return false;
-	URING_UNPOISON(uring_buf(u, id), len);
-	URING_UNPOISON(uring_buf(u, last), u->buf_bytes);
-	memcpy(uring_buf(u, last) + u->hold_len[last], uring_buf(u, id), len);
-	URING_POISON(uring_buf(u, last), u->buf_bytes);
-	u->hold_len[last] += len;
-	uring_buf_give(u, id);
-	return true;
-}
 
 static void hold(struct uring *u, struct per__sock *sock, unsigned id, uint32_t len)
 {
-	if (hold_appended(u, sock, id, len))
-		return;
 	u->is_due = true;         /* a spare takes its place in the ring */
 	if (u->free_count == 0) { /* every spare is held already: this socket gives way, the others go on */
 		uring_buf_give(u, id);
@@ -252,8 +218,6 @@ void per__uring_recv_turn_end(struct uring *u)
 	while (resumed.head != NULL)
 		held_deliver(u, uring_list_take(&resumed));
 	bufs_refill(u);
-	if (u->is_sweep_due)
-		starved_sweep(u);
 	starved_rearm(u);
 	if (u->starved.head != NULL && u->buf_level != 0)
 		u->is_due = true;

@@ -93,7 +93,7 @@ static unsigned sq_used(const struct uring *u)
 	return u->sq_tail - IO_URING_READ_ONCE(*u->sq_khead);
 }
 
-/* Moves what was put aside into the ring, as far as it fits. */
+/* Moves what was put aside into the ring, as far as it fits. An enter follows, which counts the room anew. */
 static PER_COLD void backlog_move(struct uring *u)
 {
 	unsigned room = u->ring.sq.ring_entries - sq_used(u);
@@ -111,7 +111,6 @@ static PER_COLD void backlog_move(struct uring *u)
 		u->backlog_count--;
 		room--;
 	}
-	u->sq_room = u->backlog_count != 0 ? 0 : room;
 }
 
 /* The one system call. Everything the kernel may want to see is published first. */

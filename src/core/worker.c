@@ -336,5 +336,9 @@ void per__worker_end(struct per__worker *worker)
 	per__worker_mail(worker);
 	if (!worker->is_acceptor)
 		worker->upper.on_wake(worker);
+}
+
+void per__worker_release(struct per__worker *worker)
+{
 	worker->loop.be->fini(&worker->loop);
 }

@@ -100,8 +100,11 @@ int per__worker_start(struct per__worker *worker);
  */
 int per__worker_turn(struct per__worker *worker, int64_t timeout_ns);
 
-/** Ends the loop: cuts what is left, runs what is in the mailbox with "gone". On the same thread as start. */
+/** Ends the work: cuts what is left, runs what is in the mailbox with "gone". On the same thread as start. */
 void per__worker_end(struct per__worker *worker);
+
+/** Gives the loop of a worker that has ended back to the backend: it cannot be woken from here on. */
+void per__worker_release(struct per__worker *worker);
 
 /** Nanoseconds until a timer of the worker is due; -1: never. */
 int64_t per__worker_wait_ns(const struct per__worker *worker);

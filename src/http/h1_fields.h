@@ -14,7 +14,7 @@ enum per__h1_class {
 	PER__H1_PATH = 1 << 1,    /* 0x21 to 0x7e but '#' and '?': a target up to its query */
 	PER__H1_QUERY = 1 << 2,   /* 0x21 to 0x7e but '#' */
 	PER__H1_VALUE = 1 << 3,   /* VCHAR, obs-text, SP, HTAB (RFC 9110 section 5.5) */
-	PER__H1_REGNAME = 1 << 4, /* unreserved and sub-delims (RFC 3986 section 2) without the comma */
+	PER__H1_REGNAME = 1 << 4, /* unreserved and sub-delims (RFC 3986 section 2) */
 };
 
 extern const uint8_t per__h1_class[256];

@@ -139,8 +139,7 @@ bool per__is_field_value(const char *src, size_t len);
 
 /**
  * Is it uri-host [ ":" port ] (RFC 9110 section 7.2)? An empty one is, as the Host field of a target without
- * authority must be empty; a port behind an empty host, a port above 65,535 and a comma (two values joined by
- * a list-minded hop) are not.
+ * authority must be empty; a port behind an empty host and a port above 65,535 are not.
  */
 bool per__is_host(const char *src, size_t len);
 

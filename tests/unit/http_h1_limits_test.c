@@ -145,7 +145,7 @@ static int expect_in_host(unsigned byte)
 {
 	const bool is_alnum = (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
 
-	return is_alnum || (byte != 0 && strchr("-._~!$&'()*+;=", (int)byte) != NULL) ? H1_TEST_WHOLE : -400;
+	return is_alnum || (byte != 0 && strchr("-._~!$&'()*+,;=", (int)byte) != NULL) ? H1_TEST_WHOLE : -400;
 }
 
 /* Puts every byte at every place from the second byte of a part on. */

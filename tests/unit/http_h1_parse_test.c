@@ -202,7 +202,7 @@ static void test_h1_parse_target_gives_form_and_parts(void **state)
 		BAD(400, TARGET("http://@a/")),
 		BAD(400, TARGET("http://a:99999/")),
 		BAD(400, TARGET("http://a:b/")),
-		BAD(400, TARGET("http://a,b/")),
+		BAD(400, TARGET("http://a, b/")),
 		BAD(400, TARGET("http://a\\b/")),
 		BAD(400, TARGET("http://[::1/")),
 		BAD(400, TARGET("http:/a/")),
