@@ -254,4 +254,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"cannot run: {failure}\n0 passed, 1 failed, 0 skipped")

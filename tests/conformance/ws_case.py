@@ -18,9 +18,10 @@ class Case:
     data: object  # bytes, or a function that takes the agreed Deflate and returns bytes
     expect: list  # (opcode, payload) of messages and control frames, in order
     end: object  # the close code that must come, None for a close frame without one, or SILENT
-    cuts: str = "all"  # "few": whole and behind the handshake; "large": those, and in pieces of random sizes
+    cuts: str = "all"  # "once": whole; "few": and behind the handshake; "large": and in pieces of random sizes
     offer: str = ""  # the value of Sec-WebSocket-Extensions
-    answer: object = None  # what the server must have agreed on: a predicate on Deflate or None
+    agreed: object = None  # a function of the agreed Deflate (or None) that returns what is wrong with it, or None
+    raw: object = None  # a function of the list of frames that returns what is wrong with them, or None
 
 
 class Book:

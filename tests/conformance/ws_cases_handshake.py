@@ -29,9 +29,7 @@ def request(*replaced, method="GET", target="/ws", version="HTTP/1.1", drop=(), 
              "sec-websocket-key": f"Sec-WebSocket-Key: {KEY}", "sec-websocket-version": "Sec-WebSocket-Version: 13"}
     added = []
     for line in replaced:
-        name = line.split(":")[0].strip().lower()
-        if name in lines and not any(a.lower().startswith(name + ":") for a in added):
-            lines.pop(name)
+        lines.pop(line.split(":")[0].lower(), None)
         added.append(line)
     head = [f"{method} {target} {version}", *(v for k, v in lines.items() if k not in drop), *added, "", ""]
     return "\r\n".join(head).encode("latin-1") + end

@@ -239,8 +239,7 @@ def a_normal_life_is_silent(t):
 def descriptors_come_back(t):
     server = t.app(workers="2")
     with t.serving(server), server.connect() as c:
-        for _ in range(20):
-            c.ask(HELLO)
+        until(lambda: b" init=2 " in c.ask(get("/counts")).body, "both workers to have started")
         before = server.fd_count()
         for i in range(1000):
             with server.connect() as other:

@@ -189,6 +189,12 @@ def is_instrumented(path):
     return b"__asan_init" in data or b"__tsan_init" in data
 
 
+def has_own_thread(path):
+    """ThreadSanitizer brings a thread that wakes up ten times a second."""
+    with open(path, "rb") as binary:
+        return b"__tsan_init" in binary.read()
+
+
 def build_support(source, output, *flags):
     """Compiles a small helper of tests/support/ into a temporary directory. Raises Skip without a compiler."""
     compiler = next((c for c in ("cc", "gcc", "clang") if which(c)), None)
