@@ -45,7 +45,7 @@ static bool msg_grow(struct per_ws *ws, size_t bytes)
 	size_t cap;
 	uint8_t *msg;
 
-	if (ws->msg_cap - ws->msg_len >= bytes)
+	if (bytes <= ws->msg_cap - ws->msg_len)
 		return true;
 	msg = per__block_take(worker, PER_MAX(ws->msg_len + bytes, 2 * ws->msg_len), &cap);
 	if (msg == NULL)
@@ -99,7 +99,8 @@ static void content_arrived(struct per_ws *ws, uint8_t *data, size_t len, bool i
 	} else {
 		if (!msg_grow(ws, len))
 			return;
-		memcpy(ws->msg + ws->msg_len, data, len);
+		if (len > 0)
+			memcpy(ws->msg + ws->msg_len, data, len);
 		ws->msg_len += len;
 		if (is_last)
 			deliver(ws, ws->msg, ws->msg_len, true);
