@@ -206,7 +206,7 @@ def refused(b):
     for opcode, name in ((9, "ping"), (10, "pong"), (8, "close")):
         bad(f"rsv1_in_{name}", "RFC 7692 6.1", frame(opcode, b"\x03\xe8" if opcode == 8 else b"x", rsv=RSV1), 1002)
     bad("rsv1_in_continuation", "RFC 7692 6.1", frame(TEXT, hello[:3], fin=False, rsv=RSV1) + cont(hello[3:], rsv=RSV1), 1002)
-    bad("rsv1_in_continuation_only", "RFC 7692 6.1", frame(TEXT, hello[:3], fin=False) + cont(hello[3:], rsv=RSV1), 1002)
+    bad("rsv1_in_continuation_only", "RFC 7692 6.1", frame(BINARY, hello[:3], fin=False) + cont(hello[3:], rsv=RSV1), 1002)
     for rsv in (1, 2, 3, 5, 6, 7):
         bad(f"rsv_{rsv}", "RFC 6455 5.2", frame(TEXT, hello, rsv=rsv), 1002)
     bad("block_of_type_3", "RFC 1951 3.2.3", frame(BINARY, b"\x07", rsv=RSV1), 1007)
@@ -251,7 +251,8 @@ def limits(b):
 # --- many ------------------------------------------------------------------------------------------------------------
 
 
-VOLUME = [(16, 250), (64, 250), (256, 250), (1024, 250), (4096, 60), (8192, 40), (16384, 20), (32768, 10), (65536, 6), (131072, 3)]
+# (size, how many) for each window, with and without takeover: 14 times 2,200 messages.
+VOLUME = [(16, 500), (64, 500), (256, 500), (1024, 500), (4096, 100), (8192, 50), (16384, 30), (32768, 10), (65536, 6), (131072, 4)]
 
 
 def volumes(b):
