@@ -27,6 +27,7 @@ ROOMS = [
     ("core", r"core/.*"),
     ("tls", r"tls/.*"),
     ("http", r"http/.*"),
+    ("ws_upgrade", r"ws/accept"),  # where a request becomes a WebSocket: the one place that knows both
     ("ws", r"ws/.*"),
     ("services", r"services/.*"),
     ("server", r"[^/]+"),
@@ -35,16 +36,17 @@ ROOMS = [
 MAY_INCLUDE = {
     "base": ["base"],
     "backend": ["base", "backend"],
-    "codec": ["base", "codec"],
+    "codec": ["base", "codec", "tls:tls/digest"],
     "core": ["base", "backend", "core", "codec:core/proxy", "tls:tls/tls"],
     "tls": ["base", "tls"],
     "http": ["base", "codec", "core", "http"],
     "ws": ["base", "codec", "core", "ws"],
+    "ws_upgrade": ["base", "codec", "core", "ws", "http:http/(h1|req)"],
     "services": ["base", "services", "http:http/(req|resp)"],
-    "server": ["base", "backend", "codec", "core", "tls", "http", "ws", "services", "server"],
+    "server": ["base", "backend", "codec", "core", "tls", "http", "ws", "ws_upgrade", "services", "server"],
 }
 # System headers with a home. Each may be included only by paths (from the top) that match.
-SOCKET_HEADERS = (r"sys/(socket|un|epoll|event|eventfd|select)\.h|netinet/.*|netinet6/.*|arpa/.*|netdb\.h|net/.*|poll\.h"
+SOCKET_HEADERS = (r"sys/(socket|un|epoll|event|eventfd|select)\.h|netinet/.*|netinet6/.*|arpa/.*|netdb\.h|net/.*"
                   r"|linux/(io_uring|net|tcp|in6?)\.h")
 HEADER_HOMES = [
     (r"liburing(/.*)?\.h|linux/io_uring\.h", r"src/backend/[^/]*uring[^/]*|bench/.*|tests/.*|fuzz/.*",

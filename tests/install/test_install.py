@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 import urllib.request
 
@@ -97,6 +98,9 @@ class Install:
         """Starts a server, asks it once, stops it; it must answer, and end with 0."""
         server = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                   env=env or self.env)
+        # A server that says nothing must not hold the test.
+        too_late = threading.Timer(60, server.kill)
+        too_late.start()
         try:
             said, found = "", None
             while found is None:
@@ -113,6 +117,7 @@ class Install:
             rest, _ = server.communicate(timeout=40)
             assert server.returncode == 0, f"exit {server.returncode}\n{said}{rest}"
         finally:
+            too_late.cancel()
             if server.poll() is None:
                 server.kill()
                 server.wait()
@@ -170,7 +175,7 @@ class Install:
         assert done.returncode != 0 and "99.0" in done.stderr, done.stderr
 
     def test_program_answers(self):
-        self.serve(self.find("peregrine"), "--port", "0", pattern=r"listening on \S+:(\d+)", expected=None)
+        self.serve(self.find("peregrine"), "--port", "0", pattern=r"address +http://\S+?:(\d+)", expected=None)
 
     def test_shared_library_exports_public_names_only(self):
         if sys.platform == "darwin":

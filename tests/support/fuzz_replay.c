@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_replay.c - runs a fuzzer's function once for every file of a folder, so that a corpus is a regression test in
- * ordinary builds too, without libFuzzer. Usage: NAME_replay FOLDER.
+ * fuzz_replay.c - runs a fuzzer's function once for every file of a folder, so that a corpus is a regression
+ * test in ordinary builds too, without libFuzzer. Usage: NAME_replay FOLDER.
  */
 #include <dirent.h>
 #include <stdint.h>
