@@ -115,7 +115,8 @@ static void test_uring_send_more_than_both_queues_hold_overflows_and_loses_nothi
 static void test_uring_sqe_waits_in_the_backlog_while_the_kernel_refuses(void **state)
 {
 	struct bench *b = bench_open_at(64, 8, BENCH_CONNS, 0);
-	uint8_t bytes[2] = { pattern(0), pattern(1) };
+	uint8_t bytes[8] = { pattern(0), pattern(1), pattern(2), pattern(3),
+			     pattern(4), pattern(5), pattern(6), pattern(7) };
 	struct uring *u = ring_of(b);
 	struct iovec *iov;
 	int fd = u->enter_fd;
@@ -126,8 +127,11 @@ static void test_uring_sqe_waits_in_the_backlog_while_the_kernel_refuses(void **
 	turn(b, 0);
 	iov = iovs_for_all(b, bytes);
 	u->enter_fd = 15; /* nothing is registered there: each enter fails */
-	for (uint32_t i = 0; i < b->used; i++)
+	for (uint32_t i = 0; i < b->used;
+	     i++) { /* each its own length, so that none can be taken for another */
+		iov[2 * i + 1].iov_len = 1 + i % 7;
 		send_start(b, &b->conn[i], &iov[2 * i], 1 + i % 2);
+	}
 	for (uint32_t i = 0; i < b->used; i += 3)
 		b->be->recv_pause(&b->loop, &b->conn[i].sock);
 	assert_true(u->backlog_count > 400);
@@ -137,7 +141,7 @@ static void test_uring_sqe_waits_in_the_backlog_while_the_kernel_refuses(void **
 		uint64_t offset = 0;
 
 		RUN_UNTIL(b, b->conn[i].sents == 1);
-		assert_int_equal(peer_drain(&b->conn[i], &offset, 10), 1 + i % 2);
+		assert_int_equal(peer_drain(&b->conn[i], &offset, 10), 1 + (i % 2) * (1 + i % 7));
 	}
 	close_all_conns(b);
 	bench_close(b);
@@ -299,6 +303,20 @@ static void test_uring_fini_with_live_connections_leaks_nothing(void **state)
 	}
 }
 
+static void test_uring_fini_leaves_descriptors_of_closed_sockets_alone(void **state)
+{
+	struct bench *b = bench_open(64, 8);
+	struct conn *c = adopt_pair(b);
+	int fd = c->sock.fd;
+
+	(void)state;
+	close_all_conns(b);
+	assert_int_equal(dup2(STDERR_FILENO, fd), fd); /* the number is somebody else's now */
+	bench_close(b);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_int_equal(close(fd), 0);
+}
+
 /* --- accepting -------------------------------------------------------------------------------- */
 
 static void test_uring_accept_refused_pauses_until_a_socket_closes(void **state)
@@ -306,6 +324,7 @@ static void test_uring_accept_refused_pauses_until_a_socket_closes(void **state)
 	struct bench *b = bench_open(64, 8);
 	unsigned refused;
 	int fd[10];
+	char byte;
 
 	(void)state;
 	bench_listen(b);
@@ -317,6 +336,7 @@ static void test_uring_accept_refused_pauses_until_a_socket_closes(void **state)
 	assert_int_equal(b->loop.counters.accept_pauses, 1);
 	refused = (unsigned)b->loop.counters.accept_refused;
 	assert_in_range(refused, 1, 6);
+	assert_int_equal(read(fd[4], &byte, 1), 0); /* the first that was refused */
 	b->be->close(&b->loop, &b->conn[0].sock, PER__CLOSE_NORMAL);
 	for (unsigned i = refused + 4; i < 12; i++) { /* those that wait in the backlog, then new ones */
 		if (i >= 10) {
@@ -341,6 +361,7 @@ static void test_uring_accept_without_descriptors_rests_and_recovers(void **stat
 	int fd, spare;
 
 	(void)state;
+	adopt_pair(b); /* it could end the rest by being closed, but is not */
 	bench_listen(b);
 	fd = connect_new(b);
 	spare = dup(fd);
@@ -534,6 +555,7 @@ int main(void)
 		cmocka_unit_test(test_uring_send_to_a_gone_peer_closes_with_its_errno),
 		cmocka_unit_test(test_uring_churn_leaks_no_descriptor),
 		cmocka_unit_test(test_uring_fini_with_live_connections_leaks_nothing),
+		cmocka_unit_test(test_uring_fini_leaves_descriptors_of_closed_sockets_alone),
 		cmocka_unit_test(test_uring_accept_refused_pauses_until_a_socket_closes),
 		cmocka_unit_test(test_uring_accept_without_descriptors_rests_and_recovers),
 		cmocka_unit_test(test_uring_unlisten_lets_go_of_the_listener_at_once),
