@@ -2,8 +2,8 @@
 /*
  * io_uring.c - the io_uring backend: one ring per loop, one io_uring_enter per turn, everything else is
  * shared memory. Here: the turn, the dispatch and the straight path of receive, send and close. Buffers,
- * pauses and starvation are in io_uring_recv.c, listeners in io_uring_accept.c, the ring in
- * io_uring_ring.c. Up-calls only from dispatch and turn_end.
+ * pauses and starvation are in io_uring_recv.c, listeners in io_uring_accept.c, waking in
+ * io_uring_wake.c, the ring in io_uring_ring.c. Up-calls only from dispatch and turn_end.
  */
 #include "backend/io_uring_internal.h"
 
@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -245,84 +244,6 @@ PER_INLINE void recv_done(struct uring *u, struct per__sock *sock, int res, unsi
 		per__uring_recv_again(u, sock);
 }
 
-/* --- waking ----------------------------------------------------------------------------------- */
-
-/* Edge-triggered: each write completes once and nobody reads, so the counter of the eventfd only grows. */
-static void wake_arm(struct uring *u)
-{
-	struct io_uring_sqe *sqe =
-		uring_sqe(u, IORING_OP_POLL_ADD, u->wake_fd, uring_tag(NULL, URING_OP_WAKE));
-
-	sqe->len = IORING_POLL_ADD_MULTI;
-	sqe->poll32_events = POLLIN;
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	sqe->poll32_events = (sqe->poll32_events << 16) | (sqe->poll32_events >> 16);
-#endif
-}
-
-/* Any number of calls between two turns is one write. */
-static void uring_wake(struct per__loop *loop)
-{
-	struct uring *u = loop->be_state;
-	uint64_t one = 1;
-
-	int poll_fd = __atomic_load_n(&u->poll_fd, __ATOMIC_ACQUIRE);
-
-	if (__atomic_exchange_n(&u->is_wake_pending, 1, __ATOMIC_ACQ_REL) != 0)
-		return;
-	(void)!write(u->wake_fd, &one, sizeof(one));
-	if (poll_fd >= 0) /* the kernel does not signal one eventfd from the write to another */
-		(void)!write(poll_fd, &one, sizeof(one));
-}
-
-static void woken(struct uring *u, unsigned cqe_flags)
-{
-	if ((cqe_flags & IORING_CQE_F_MORE) == 0)
-		wake_arm(u);
-	if (__atomic_exchange_n(&u->is_wake_pending, 0, __ATOMIC_ACQ_REL) != 0)
-		per__on_wake(u->loop);
-}
-
-static int uring_poll_fd(struct per__loop *loop)
-{
-	struct uring *u = loop->be_state;
-
-	/*
-	 * With deferred task work the ring's own descriptor becomes readable only when somebody enters; an eventfd that is
-	 * registered is told when there is work to enter for.
-	 */
-	if (u->poll_fd < 0) {
-		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-		if (fd < 0)
-			return PER_EMFILE;
-		__atomic_store_n(&u->poll_fd, fd, __ATOMIC_RELEASE);
-		if (io_uring_register_eventfd(&u->ring, fd) != 0)
-			return PER_ENOTSUP;
-	}
-	u->is_embedded = true;
-	(void)per__uring_enter(u, 0, 0);
-	return u->poll_fd;
-}
-
-void per__uring_submit_outside(struct uring *u)
-{
-	uint64_t one = 1;
-
-	if (u->sq_tail != IO_URING_READ_ONCE(*u->sq_khead))
-		(void)per__uring_enter(u, 0, 0);
-	if (u->is_due || uring_cq_ready(u)) /* no completion will announce what is there already */
-		(void)!write(u->poll_fd, &one, sizeof(one));
-}
-
-/* What was announced until now is about to be handled. */
-static void embedded_turn_begin(const struct uring *u)
-{
-	uint64_t count;
-
-	(void)!read(u->poll_fd, &count, sizeof(count));
-}
-
 /* --- the turn --------------------------------------------------------------------------------- */
 
 static void closed(struct uring *u, struct per__sock *sock)
@@ -358,7 +279,7 @@ PER_INLINE void dispatch_one(struct uring *u, uint64_t user_data, int res, unsig
 		per__uring_accept_cancelled(u, ptr, res);
 		break;
 	case URING_OP_WAKE:
-		woken(u, cqe_flags);
+		per__uring_woken(u, cqe_flags);
 		break;
 	case URING_OP_NONE:
 	case URING_OP_CANCEL_ALL:
@@ -444,7 +365,7 @@ static int uring_poll(struct per__loop *loop, int64_t timeout_ns)
 	PER_ASSERT(!u->is_polling);
 	u->is_polling = true;
 	if (PER_UNLIKELY(u->is_embedded))
-		embedded_turn_begin(u);
+		per__uring_outside_begin(u);
 	err = turn_wait(u, timeout_ns);
 	loop->now_ns = PER_MAX(per__clock_now_ns(), loop->now_ns); /* a timeout may have moved it ahead */
 	loop->wall_s = per__clock_wall_s();
@@ -542,7 +463,7 @@ int per__uring_init_at(struct per__loop *loop, const struct per__be_conf *conf, 
 	loop->wall_s = per__clock_wall_s();
 	u->span_start_ns = loop->now_ns;
 	u->span_mark = 1;
-	wake_arm(u);
+	per__uring_wake_arm(u);
 	return 0;
 }
 
@@ -611,8 +532,8 @@ const struct per__backend per__backend_io_uring = {
 	.unlisten = per__uring_unlisten,
 	.adopt = uring_adopt,
 	.poll = uring_poll,
-	.wake = uring_wake,
-	.poll_fd = uring_poll_fd,
+	.wake = per__uring_wake,
+	.poll_fd = per__uring_poll_fd,
 	.send = uring_send,
 	.recv_pause = per__uring_recv_pause,
 	.recv_resume = per__uring_recv_resume,

@@ -118,7 +118,6 @@ struct uring {
 	int enter_fd;
 	unsigned enter_flags;
 	bool is_polling;
-	int poll_fd;      /* an eventfd that is told of completions, -1: nobody has asked for it */
 	bool is_embedded; /* somebody waits on poll_fd: what is queued outside poll leaves at once */
 	bool is_due;      /* turn_end has something to do; a poll must not block before it did */
 	bool is_accept_paused;
@@ -128,6 +127,7 @@ struct uring {
 	/* Written by other threads. */
 	_Alignas(PER_CACHE_LINE) uint32_t is_wake_pending;
 	int wake_fd;
+	int poll_fd; /* an eventfd that is told of completions, -1: nobody has asked for it */
 
 	/* Cold. */
 	_Alignas(PER_CACHE_LINE) struct io_uring ring;
@@ -227,8 +227,16 @@ void per__uring_sock_end(struct uring *u, struct per__sock *sock, int error);
 void per__uring_sock_finish(struct uring *u, struct per__sock *sock);
 void per__uring_cancel(struct uring *u, struct per__sock *sock, enum uring_op target, enum uring_op op);
 
+/* --- io_uring_wake.c: other threads, and an application's own loop -------------------------- */
+
+void per__uring_wake_arm(struct uring *u);
+void per__uring_wake(struct per__loop *loop);
+void per__uring_woken(struct uring *u, unsigned cqe_flags);
+int per__uring_poll_fd(struct per__loop *loop);
 /** Submits what an embedding application has caused between two polls; makes poll_fd readable if need be. */
 void per__uring_submit_outside(struct uring *u);
+/** What was announced until now is about to be handled. */
+void per__uring_outside_begin(const struct uring *u);
 
 int per__uring_probe(struct per__probe *out);
 
