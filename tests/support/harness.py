@@ -170,7 +170,7 @@ class Server:
         self.reader.join(TIMEOUT_S)
         problems += self.reports()
         for line in self.lines:
-            if line.startswith("account ") and not problems:
+            if line.startswith(("account ", "wsaccount ")) and not problems:
                 problems += account_problems(line)
         return problems
 
@@ -179,7 +179,8 @@ def account_problems(line):
     """test_app's last word: everything that was begun, lent or posted has ended exactly once."""
     got = {key: int(value) for key, value in (pair.split("=") for pair in line.split()[1:])}
     return [f"{left}={got[left]} but {right}={got[right]} ({line})"
-            for left, right in (("seen", "done"), ("lent", "released"), ("posted", "ran")) if got[left] != got[right]]
+            for left, right in (("seen", "done"), ("lent", "released"), ("posted", "ran"), ("opened", "closed"))
+            if got.get(left) != got.get(right)]
 
 
 def is_instrumented(path):

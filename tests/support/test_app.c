@@ -9,6 +9,7 @@
  */
 #include "test_app_long.h"
 #include "test_app_plain.h"
+#include "test_app_ws.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -62,6 +63,13 @@ static const struct route routes[] = {
 	{ "/slow-body", on_upload },
 	{ "/refuse-mid", on_upload },
 	{ "/echo-stream", on_echo_stream },
+	{ "/ws", on_ws },
+	{ "/ws-to", on_ws_to },
+	{ "/ws-publish", on_ws_publish },
+	{ "/ws-post", on_ws_post },
+	{ "/ws-resume", on_ws_resume },
+	{ "/ws-counts", on_ws_counts },
+	{ "/ws-closes", on_ws_closes },
 };
 
 static const struct route *route_of(per_req *req)
@@ -396,6 +404,7 @@ static void app_end(struct app *app)
 	pthread_cond_signal(&app->changed);
 	pthread_mutex_unlock(&app->lock);
 	pthread_join(app->clerk, NULL);
+	ws_app_join(app->ws);
 	for (unsigned i = 0; i < app->server_count; i++)
 		per_server_free(app->servers[i]);
 	while (app->held != NULL) {
@@ -405,6 +414,7 @@ static void app_end(struct app *app)
 		free(job);
 	}
 	free(app->pattern);
+	ws_app_free(app->ws);
 	counts_print(app, text, sizeof(text));
 	printf("account %s\n", text);
 }
@@ -426,6 +436,7 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by every thread: only signal_main() takes them */
+	app.ws = ws_app_new(&app);
 	setup.config.listen = setup.listen;
 	setup.config.handler = (per_handler){
 		.on_request = app_on_request,

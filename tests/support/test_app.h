@@ -32,6 +32,7 @@ struct counts {
 };
 
 struct app;
+struct ws_app;
 
 /* An answer that waits for another thread. */
 struct job {
@@ -54,6 +55,7 @@ struct app {
 	bool is_stopping;
 	per_server *servers[SERVERS_MAX];
 	unsigned server_count;
+	struct ws_app *ws; /* test_app_ws.h */
 };
 
 /* One exchange that lasts longer than a hook. */
