@@ -25,6 +25,9 @@ typedef uint32_t per__utf8_state;
  */
 bool per__utf8_feed(per__utf8_state *state, const uint8_t *data, size_t len);
 
+/** The same without instructions that have to be asked for: what per__utf8_feed() is elsewhere. For tests. */
+bool per__utf8_feed_scalar(per__utf8_state *state, const uint8_t *data, size_t len);
+
 /** Is it a whole, valid text? */
 static inline bool per__utf8_is_valid(const uint8_t *data, size_t len)
 {
