@@ -151,6 +151,7 @@ static void memory_line(struct text *text, const char *what, size_t cnt, size_t 
 int per_server_memory(const per_server *server, char *buf, size_t cap)
 {
 	const struct per__worker *worker = server->workers[0];
+	size_t bufs = (size_t)server->conf.recv_buf_count * server->backend->recv_bufs_each;
 	struct text text = { buf, cap, 0 };
 
 	text_add(&text,
@@ -158,9 +159,10 @@ int per_server_memory(const per_server *server, char *buf, size_t cap)
 		 server->conf.workers);
 	memory_line(&text, "connections", worker->conns.capacity, worker->conns.object_bytes);
 	memory_line(&text, "exchanges", worker->reqs.capacity, worker->reqs.object_bytes);
+	memory_line(&text, "WebSockets", worker->exts.capacity, worker->exts.object_bytes);
 	memory_line(&text, "blocks", worker->blocks.capacity, worker->blocks.object_bytes);
 	memory_line(&text, "overflow region", 1, worker->overflow.region_bytes);
-	memory_line(&text, "receive buffers", server->conf.recv_buf_count, server->conf.recv_buf_bytes);
+	memory_line(&text, "receive buffers", PER_MAX(bufs, (size_t)1), server->conf.recv_buf_bytes);
 	memory_line(&text, "mailbox", PER__MAILBOX_MAX, sizeof(struct per__mail));
 	return text_end(&text);
 }

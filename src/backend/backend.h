@@ -122,6 +122,8 @@ struct per__be_counters {
 struct per__backend {
 	const char *name;
 	int id; /* per_backend */
+	/* receive buffers that init reserves for each one of recv_buf_count; 0: one for all sockets */
+	uint32_t recv_bufs_each;
 
 	/** Tries the real thing: 0 when it works here, else a negative PER_E*; always fills out. */
 	int (*probe)(struct per__probe *out);

@@ -525,6 +525,7 @@ static void uring_fini(struct per__loop *loop)
 const struct per__backend per__backend_io_uring = {
 	.name = "io_uring",
 	.id = PER_BACKEND_IO_URING,
+	.recv_bufs_each = URING_SPARE_FACTOR,
 	.probe = per__uring_probe,
 	.init = uring_init,
 	.fini = uring_fini,
