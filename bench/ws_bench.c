@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ws_bench.c - what masking and checking UTF-8 cost, by length and kind of text, next to plainer ways of doing
- * it: nanoseconds per call and bytes per nanosecond (GB/s). Medians of many short rounds, the ways taken in
- * turn. Not a test: it asserts no timing. Run by hand on an idle core.
+ * ws_bench.c - what masking and checking UTF-8 cost, by length and kind of text, next to plainer ways of
+ * doing it: nanoseconds per call and bytes per nanosecond (GB/s). Medians of many short rounds, the ways
+ * taken in turn. Not a test: it asserts no timing. Run by hand on an idle core.
  */
 #include "ws/frame.h"
 #include "ws/utf8.h"
@@ -35,7 +35,7 @@ static int compare_doubles(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* --- the ways ---------------------------------------------------------------------------------------- */
+/* --- the ways --------------------------------------------------------------------------------- */
 
 typedef void (*run_fn)(uint8_t *data, size_t len);
 
@@ -106,7 +106,7 @@ static void utf8_library(uint8_t *data, size_t len)
 	require(per__utf8_feed(&state, data, len));
 }
 
-/* --- measuring --------------------------------------------------------------------------------------- */
+/* --- measuring -------------------------------------------------------------------------------- */
 
 struct way {
 	const char *name;

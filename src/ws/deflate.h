@@ -20,7 +20,10 @@ struct per__deflate_memory {
 struct per__deflater; /* compresses */
 struct per__inflater; /* decompresses */
 
-/** Makes a context. memory is borrowed for its life. Returns NULL above the budget. */
+/**
+ * Makes a context. memory is borrowed for its life. window_bits are 9 to 15 to compress, 8 to 15 to
+ * decompress. Returns NULL above the budget.
+ */
 struct per__deflater *per__deflater_new(const struct per__deflate_memory *memory, uint8_t window_bits,
 					int level, bool no_takeover);
 struct per__inflater *per__inflater_new(const struct per__deflate_memory *memory, uint8_t window_bits,
@@ -40,7 +43,9 @@ size_t per__deflate_bound(size_t len);
  * Compresses one whole message; the four bytes of section 7.2.1 are already removed.
  *
  * dst, cap  cap is at least per__deflate_bound(len)
- * returns   the compressed length in bytes, or PER_ENOMEM
+ * data      len below 4 GiB; may be NULL when len is 0
+ * returns   the compressed length in bytes, at least 1; PER_ENOMEM when cap was not enough: the next message
+ *           is compressed without looking back, as after per__deflater_forget()
  */
 int64_t per__deflate_message(struct per__deflater *deflater, uint8_t *dst, size_t cap, const void *data,
 			     size_t len);
@@ -51,17 +56,18 @@ int64_t per__deflate_message(struct per__deflater *deflater, uint8_t *dst, size_
 enum per__inflate_result {
 	PER__INFLATE_MORE = 0, /* all input used; dst has room */
 	PER__INFLATE_FULL = 1, /* dst is full; call again with the rest and new room */
-	PER__INFLATE_BAD = -1, /* no valid data: 1007 */
+	PER__INFLATE_BAD = -1, /* no valid data, or a message that ends within a block: 1007 */
 	PER__INFLATE_NOMEM = -2,
 };
 
 /**
  * Decompresses a piece.
  *
- * data, len  in and out: what is left of the input
- * dst, cap   where to
+ * data, len  in and out: what is left of the input; after FULL the same is_end goes with the rest
+ * dst, cap   where to; cap at least 1
  * out_len    receives the bytes written
  * is_end     this is the end of the message: the four bytes of section 7.2.2 are added behind the input, once
+ * returns    MORE at the end: the message is whole, the next may begin. After BAD and NOMEM: free the context
  */
 enum per__inflate_result per__inflate_piece(struct per__inflater *inflater, const uint8_t **data, size_t *len,
 					    bool is_end, uint8_t *dst, size_t cap, size_t *out_len);

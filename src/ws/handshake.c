@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- keys --------------------------------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 #define KEY_LEN 24u
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
@@ -54,7 +54,7 @@ void per__ws_accept_value(char *dst, per_str key)
 	base64_of_sha1(dst, digest);
 }
 
-/* --- lists -------------------------------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 static per_str trim(per_str str)
 {
@@ -67,7 +67,9 @@ static per_str trim(per_str str)
 	return str;
 }
 
-/* Takes what stands before the separator off rest, which must not be used up. Quoted strings hide separators. */
+/*
+ * Takes what stands before the separator off rest, which must not be used up. Quoted strings hide separators.
+ */
 static per_str take_until(per_str *rest, char separator, bool *has_more)
 {
 	bool in_quotes = false;
@@ -94,13 +96,14 @@ bool per__list_has(per_str list, per_str token, bool nocase)
 	while (has_more) {
 		per_str element = take_until(&list, ',', &has_more);
 
-		if (element.len > 0 && (nocase ? per_str_equal_nocase(element, token) : per_str_equal(element, token)))
+		if (element.len > 0 &&
+		    (nocase ? per_str_equal_nocase(element, token) : per_str_equal(element, token)))
 			return true;
 	}
 	return false;
 }
 
-/* --- permessage-deflate (RFC 7692 section 7.1) ----------------------------------------------------------------------- */
+/* --- permessage-deflate (RFC 7692 section 7.1) ------------------------------------------------ */
 
 /* Which parameters an offer has; each at most once. */
 struct offer {
@@ -178,7 +181,8 @@ static bool offer_parse(struct offer *offer, per_str text)
 }
 
 /* What is agreed on: each side's wish, within what the offer allows. */
-static void agree(struct per__deflate_params *out, const struct per__deflate_wish *wish, const struct offer *offer)
+static void agree(struct per__deflate_params *out, const struct per__deflate_wish *wish,
+		  const struct offer *offer)
 {
 	out->is_on = true;
 	out->server_no_takeover = wish->server_no_takeover || offer->server_no_takeover;
@@ -188,27 +192,32 @@ static void agree(struct per__deflate_params *out, const struct per__deflate_wis
 		out->server_bits = PER_MIN(out->server_bits, offer->server_bits);
 	out->client_bits = 15;
 	if (offer->has_client_bits)
-		out->client_bits = (uint8_t)PER_MIN(wish->client_bits, offer->client_bits != 0 ? offer->client_bits : 15);
+		out->client_bits = (uint8_t)PER_MIN(wish->client_bits,
+						    offer->client_bits != 0 ? offer->client_bits : 15);
 }
 
-static size_t answer_write(const struct per__deflate_params *params, const struct offer *offer, char *answer, size_t cap)
+static size_t answer_write(const struct per__deflate_params *params, const struct offer *offer, char *answer,
+			   size_t cap)
 {
 	char server_bits[32] = "", client_bits[32] = "";
 	int n;
 
 	if (offer->has_server_bits || params->server_bits < 15)
-		snprintf(server_bits, sizeof(server_bits), "; server_max_window_bits=%u", params->server_bits);
+		snprintf(server_bits, sizeof(server_bits), "; server_max_window_bits=%u",
+			 params->server_bits);
 	if (offer->has_client_bits && params->client_bits < 15)
-		snprintf(client_bits, sizeof(client_bits), "; client_max_window_bits=%u", params->client_bits);
+		snprintf(client_bits, sizeof(client_bits), "; client_max_window_bits=%u",
+			 params->client_bits);
 	n = snprintf(answer, cap, "permessage-deflate%s%s%s%s",
-	             params->server_no_takeover ? "; server_no_context_takeover" : "",
-	             params->client_no_takeover ? "; client_no_context_takeover" : "", server_bits, client_bits);
+		     params->server_no_takeover ? "; server_no_context_takeover" : "",
+		     params->client_no_takeover ? "; client_no_context_takeover" : "", server_bits,
+		     client_bits);
 	PER_ASSERT(n > 0 && (size_t)n < cap);
 	return (size_t)n;
 }
 
-size_t per__deflate_negotiate(struct per__deflate_params *out, const struct per__deflate_wish *wish, per_str offers,
-                              char *answer, size_t cap)
+size_t per__deflate_negotiate(struct per__deflate_params *out, const struct per__deflate_wish *wish,
+			      per_str offers, char *answer, size_t cap)
 {
 	bool has_more = offers.ptr != NULL;
 	struct offer offer;

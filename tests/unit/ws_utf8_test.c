@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ws_utf8_test.c - UTF-8 against a model that works on code points: every sequence of up to three bytes and all
- * kinds of four, cut everywhere, alone and at every place of a longer text.
+ * ws_utf8_test.c - UTF-8 against a model that works on code points: every sequence of up to three bytes and
+ * all kinds of four, cut everywhere, alone and at every place of a longer text.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@ static const uint8_t kinds[] = { 0x00, 0x41, 0x7f, 0x80, 0x81, 0x8f, 0x90, 0x9f,
 				 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf7, 0xf8, 0xfe, 0xff };
 #define KINDS PER_ARRAY_LEN(kinds)
 
-/* --- the model --------------------------------------------------------------------------------------- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 enum verdict { WRONG, OPEN, WHOLE };
 
@@ -106,7 +106,7 @@ static inline void check(const uint8_t *src, size_t len)
 	}
 }
 
-/* --- short sequences --------------------------------------------------------------------------------- */
+/* --- short sequences -------------------------------------------------------------------------- */
 
 static void test_utf8_every_sequence_of_one_to_three_bytes_equals_model(void **state)
 {
@@ -191,14 +191,14 @@ static void test_utf8_nothing_is_valid_even_without_memory(void **state)
 	assert_false(per__utf8_is_valid((const uint8_t *)"\xe2\x82", 2));
 }
 
-/* --- inside longer texts ------------------------------------------------------------------------------- */
+/* --- inside longer texts ---------------------------------------------------------------------- */
 
 #define TEXT_BYTES 108u
 
 /* What surrounds: characters of one, two, three and four bytes, so that all steps are taken everywhere. */
 static const char *const fillers[] = { "a", "\u00e9", "\u20ac", "\U0001f600" };
 
-/* Puts the sequence behind whole fillers, as near before begin as they allow; ASCII up to there and behind it. */
+/* Whole fillers, the sequence at begin, ASCII, and fillers again. */
 static void embed(uint8_t text[TEXT_BYTES], const char *filler, size_t begin, const uint8_t *src, size_t len)
 {
 	const size_t filler_len = strlen(filler);
