@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * post.c - what other threads can ask of a server: run a function for an exchange or a WebSocket, send, publish.
- * Never touches a connection: leaves a letter in the mailbox of the worker that owns it.
+ * post.c - what other threads can ask of a server: run a function for an exchange or a WebSocket, send,
+ * publish. Never touches a connection: leaves a letter in the mailbox of the worker that owns it.
  */
 #include "base/mem.h"
 #include "server.h"

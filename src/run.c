@@ -153,7 +153,10 @@ static void wait_for_end(struct per_server *server, unsigned loops)
 		struct pollfd waiting = { .fd = server->pipe_read, .events = POLLIN };
 		ssize_t n;
 
-		/* poll, as a read that is restarted behind a signal would keep sanitizers from running its handler */
+		/*
+		 * poll, as a read that is restarted behind a signal would keep sanitizers from running its
+		 * handler
+		 */
 		if (poll(&waiting, 1, -1) < 0)
 			continue;
 		n = read(server->pipe_read, &what, 1);
@@ -213,7 +216,10 @@ static int polled_start(struct per_server *server)
 	return 0;
 }
 
-/* The loop itself stays until the server is freed: per_server_stop() on another thread may be about to wake it. */
+/*
+ * The loop itself stays until the server is freed: per_server_stop() on another thread may be about to wake
+ * it.
+ */
 static void polled_end(struct per_server *server)
 {
 	loop_end(server->workers[0]);

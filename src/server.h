@@ -59,7 +59,10 @@ struct per_server {
 int per__places_open(struct per_server *server, const per_config *config);
 void per__places_close(struct per_server *server);
 
-/** A loop accepts no more at a place: closes its socket, so that clients are refused rather than left waiting. */
+/**
+ * A loop accepts no more at a place: closes its socket, so that clients are refused rather than left
+ * waiting.
+ */
 void per__place_leave(struct per__worker *worker, size_t index);
 
 /** Gives each accepting loop its array of listeners. Returns 0 or PER_ENOMEM. */
@@ -68,7 +71,10 @@ int per__places_deal(struct per_server *server);
 /** Ends and frees the loop of a server that was driven by per_server_poll(); nothing for another. */
 void per__run_free_polled(struct per_server *server);
 
-/** From here on SIGINT and SIGTERM call per_server_stop(). Returns 0, or PER_EAGAIN: too many servers ask for it. */
+/**
+ * From here on SIGINT and SIGTERM call per_server_stop(). Returns 0, or PER_EAGAIN: too many servers ask
+ * for it.
+ */
 int per__signals_add(struct per_server *server);
 /** And no longer. Harmless for a server that was not added. */
 void per__signals_remove(struct per_server *server);

@@ -55,7 +55,8 @@ PER_API int per_reply(per_req *req, int status, per_str content_type, per_str bo
  * release  called exactly once, also when this function fails; NULL for memory that lives for ever
  * returns  as per_reply()
  */
-PER_API int per_reply_ref(per_req *req, int status, per_str content_type, per_str body, per_release_fn release, void *arg);
+PER_API int per_reply_ref(per_req *req, int status, per_str content_type, per_str body,
+			  per_release_fn release, void *arg);
 
 /**
  * Begins a streamed answer. Then per_write() any number of times and per_end() once, now, from on_writable,
@@ -107,7 +108,7 @@ PER_API int per_interim(per_req *req, int status);
 /** Cuts the connection at once, without an answer. req is gone when the current hook has returned. */
 PER_API void per_abort(per_req *req);
 
-/* --- answering later, from any thread ------------------------------------------------------------------- */
+/* --- answering later, from any thread --------------------------------------------------------- */
 
 /**
  * Names an exchange without holding it: it may end at any time, and using the reference afterwards is

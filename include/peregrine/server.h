@@ -102,27 +102,27 @@ PER_API unsigned per_server_workers(const per_server *server);
  * Read without stopping the workers: each number is exact, together they are a moment's blur.
  */
 typedef struct per_stats {
-	uint64_t requests;           /* heads that were parsed and handed on */
-	uint64_t responses[6];       /* by first digit of the status; [0] is unused */
-	uint64_t connections;        /* accepted */
-	uint64_t connections_now;    /* open at this moment */
-	uint64_t bytes_in;           /* received, bytes */
-	uint64_t bytes_out;          /* handed to the kernel, bytes */
-	uint64_t syscalls;           /* system calls made by the backend */
-	uint64_t turns;              /* loop turns */
-	uint64_t events;             /* completions or readiness events handled */
-	uint64_t recv_rearms;        /* io_uring: multishot receives that had to be started again */
-	uint64_t recv_starved;       /* io_uring: times a receive found no buffer */
-	uint64_t recv_bufs_high;     /* io_uring: most receive buffers in use at once */
-	uint64_t cq_overflows;       /* io_uring: times the completion queue overflowed */
-	uint64_t accept_errors;      /* EMFILE, ENFILE, ENOBUFS, ENOMEM and the like while accepting */
-	uint64_t accept_refused;     /* connections closed at once: no free slot */
-	uint64_t accept_pauses;      /* times accepting was suspended for either reason */
-	uint64_t bad_requests;       /* answered with a 4xx by the library itself */
-	uint64_t timeouts;           /* connections ended by a timeout */
-	uint64_t overflow_blocks;    /* buffers larger than a block that had to be taken */
-	uint64_t overflow_failures;  /* such buffers that were refused: above the memory budget */
-	uint64_t posts;              /* functions run by per_post() */
+	uint64_t requests;          /* heads that were parsed and handed on */
+	uint64_t responses[6];      /* by first digit of the status; [0] is unused */
+	uint64_t connections;       /* accepted */
+	uint64_t connections_now;   /* open at this moment */
+	uint64_t bytes_in;          /* received, bytes */
+	uint64_t bytes_out;         /* handed to the kernel, bytes */
+	uint64_t syscalls;          /* system calls made by the backend */
+	uint64_t turns;             /* loop turns */
+	uint64_t events;            /* completions or readiness events handled */
+	uint64_t recv_rearms;       /* io_uring: multishot receives that had to be started again */
+	uint64_t recv_starved;      /* io_uring: times a receive found no buffer */
+	uint64_t recv_bufs_high;    /* io_uring: most receive buffers in use at once */
+	uint64_t cq_overflows;      /* io_uring: times the completion queue overflowed */
+	uint64_t accept_errors;     /* EMFILE, ENFILE, ENOBUFS, ENOMEM and the like while accepting */
+	uint64_t accept_refused;    /* connections closed at once: no free slot */
+	uint64_t accept_pauses;     /* times accepting was suspended for either reason */
+	uint64_t bad_requests;      /* answered with a 4xx by the library itself */
+	uint64_t timeouts;          /* connections ended by a timeout */
+	uint64_t overflow_blocks;   /* buffers larger than a block that had to be taken */
+	uint64_t overflow_failures; /* such buffers that were refused: above the memory budget */
+	uint64_t posts;             /* functions run by per_post() */
 	uint64_t reserved[12];
 } per_stats;
 

@@ -62,20 +62,20 @@ PER_API bool per_str_equal_nocase(per_str a, per_str b);
  * Everything that can go wrong. Functions return 0 or one of these, which are negative; per_strerror()
  * says them in words.
  */
-#define PER_ERRORS(X)                                                                              \
-	X(PER_EINVAL, 1, "invalid argument or configuration")                                      \
-	X(PER_ENOMEM, 2, "out of memory, or above the memory budget")                              \
-	X(PER_EAGAIN, 3, "not now: above the high-water mark, or a queue is full")                 \
-	X(PER_EGONE, 4, "the connection or the exchange has ended")                                \
-	X(PER_ESTATE, 5, "called in the wrong state: already answered, not started, or running")   \
-	X(PER_EADDR, 6, "the address cannot be parsed or resolved")                                \
-	X(PER_EADDRINUSE, 7, "the address is in use")                                              \
-	X(PER_EACCES, 8, "permission denied")                                                      \
-	X(PER_ENOTSUP, 9, "not supported by this build or this machine")                           \
-	X(PER_ESYS, 10, "a system call failed; the log has the details")                           \
-	X(PER_ETOOBIG, 11, "larger than a limit allows")                                           \
-	X(PER_ETIMEDOUT, 12, "a timeout has passed")                                               \
-	X(PER_EPROTO, 13, "the peer broke the protocol")                                           \
+#define PER_ERRORS(X)                                                                            \
+	X(PER_EINVAL, 1, "invalid argument or configuration")                                    \
+	X(PER_ENOMEM, 2, "out of memory, or above the memory budget")                            \
+	X(PER_EAGAIN, 3, "not now: above the high-water mark, or a queue is full")               \
+	X(PER_EGONE, 4, "the connection or the exchange has ended")                              \
+	X(PER_ESTATE, 5, "called in the wrong state: already answered, not started, or running") \
+	X(PER_EADDR, 6, "the address cannot be parsed or resolved")                              \
+	X(PER_EADDRINUSE, 7, "the address is in use")                                            \
+	X(PER_EACCES, 8, "permission denied")                                                    \
+	X(PER_ENOTSUP, 9, "not supported by this build or this machine")                         \
+	X(PER_ESYS, 10, "a system call failed; the log has the details")                         \
+	X(PER_ETOOBIG, 11, "larger than a limit allows")                                         \
+	X(PER_ETIMEDOUT, 12, "a timeout has passed")                                             \
+	X(PER_EPROTO, 13, "the peer broke the protocol")                                         \
 	X(PER_EMFILE, 14, "no file descriptor left")
 
 enum per_error {

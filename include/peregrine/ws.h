@@ -91,8 +91,8 @@ typedef struct per_ws_config {
 	bool server_no_context_takeover; /* compress each message by itself: less memory, larger messages */
 	bool client_no_context_takeover; /* ask the client to do so */
 	size_t deflate_min_bytes;        /* shorter messages are sent as they are; default 64 */
-	size_t deflate_memory_bytes; /* contexts of all connections of one worker; above it messages are sent as they
-	                                  * are; default 64 MiB */
+	/* contexts of all connections of one worker; above it messages are sent as they are; default 64 MiB */
+	size_t deflate_memory_bytes;
 	void *reserved[8];
 } per_ws_config;
 

@@ -51,7 +51,7 @@ static int control(struct per__loop *loop, int op, int fd, struct epoll_event ev
 	return epoll_ctl(epoll_of(loop)->fd, op, fd, &event) < 0 ? -errno : 0;
 }
 
-/* --- struct per__ready_ops ---------------------------------------------------------------------- */
+/* --- struct per__ready_ops -------------------------------------------------------------------- */
 
 static uint64_t sock_data(struct per__sock *sock)
 {
@@ -121,7 +121,7 @@ static const struct per__ready_ops epoll_ops = {
 	.kick = epoll_kick,
 };
 
-/* --- waiting ------------------------------------------------------------------------------------ */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 /* struct __kernel_timespec, the same on 32-bit systems. */
 struct timespec64 {
@@ -205,7 +205,7 @@ static int epoll_poll(struct per__loop *loop, int64_t timeout_ns)
 	return 0;
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int epoll_fail(struct per__probe *out, const char *what)
 {

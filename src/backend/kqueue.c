@@ -40,7 +40,7 @@ static struct kqueue *kqueue_of(struct per__loop *loop)
 	return loop->be_state;
 }
 
-/* --- changes ------------------------------------------------------------------------------------ */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 /* Registering failed: the socket would stay silent for ever. */
 static void change_failed(struct per__loop *loop, const struct kevent *event)
@@ -83,7 +83,7 @@ static int change_now(struct per__loop *loop, struct kevent change)
 	return kevent(kqueue_of(loop)->fd, &change, 1, NULL, 0, NULL) < 0 ? -errno : 0;
 }
 
-/* --- struct per__ready_ops ---------------------------------------------------------------------- */
+/* --- struct per__ready_ops -------------------------------------------------------------------- */
 
 static int kqueue_sock_add(struct per__loop *loop, struct per__sock *sock)
 {
@@ -159,7 +159,7 @@ static const struct per__ready_ops kqueue_ops = {
 	.kick = kqueue_kick,
 };
 
-/* --- waiting ------------------------------------------------------------------------------------ */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static int wait_events(struct kqueue *kq, int64_t timeout_ns)
 {
@@ -222,7 +222,7 @@ static int kqueue_poll(struct per__loop *loop, int64_t timeout_ns)
 	return 0;
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 /* A kqueue with the wake event on it; -1 with errno. */
 static int kqueue_open(void)

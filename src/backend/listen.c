@@ -90,7 +90,7 @@ static int stream_socket(int family)
 #endif
 }
 
-/* --- unix sockets ------------------------------------------------------------------------------- */
+/* --- unix sockets ----------------------------------------------------------------------------- */
 
 /* The file of a unix socket, or NULL: another family, or an abstract name. */
 static const char *unix_path(const struct per__addr *addr)
@@ -127,7 +127,7 @@ static bool unix_is_stale(const struct per__addr *addr, const char *path)
 	return is_refused;
 }
 
-/* --- opening ------------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static int bind_once(int fd, const struct per__addr *addr)
 {
@@ -226,7 +226,7 @@ static void become_ipv4_wildcard(struct per__addr *addr)
 	per__addr_set_port(addr, port);
 }
 
-/* --- inherited ---------------------------------------------------------------------------------- */
+/* --- inherited -------------------------------------------------------------------------------- */
 
 /* Takes the address of a socket as its own; true when it is one we can serve. */
 static bool read_own_address(int fd, struct per__addr *addr)
@@ -271,7 +271,7 @@ static int open_inherited(struct per__addr *addr, struct failure *why)
 	return fd;
 }
 
-/* --- what others call --------------------------------------------------------------------------- */
+/* --- what others call ------------------------------------------------------------------------- */
 
 int per__listen_open(struct per__addr *addr, const struct per__listen_conf *conf, const struct per__log *log)
 {

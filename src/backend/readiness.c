@@ -42,7 +42,7 @@ int per__ready_error(int error)
 	}
 }
 
-/* --- lists -------------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 static void list_push(struct per__ready_list *list, struct per__sock *sock)
 {
@@ -88,7 +88,7 @@ void per__ready_work_add(struct per__loop *loop, struct per__sock *sock)
 	list_push(&ready->work, sock);
 }
 
-/* --- the table of open sockets ------------------------------------------------------------------ */
+/* --- the table of open sockets ---------------------------------------------------------------- */
 
 int per__ready_sock_open(struct per__loop *loop, struct per__sock *sock, int fd)
 {
@@ -141,7 +141,7 @@ void per__ready_sock_end(struct per__loop *loop, struct per__sock *sock, int err
 	per__ready_work_add(loop, sock);
 }
 
-/* --- sending ------------------------------------------------------------------------------------ */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 /* Takes n sent bytes off the front of the send in progress. */
 static void send_advance(struct per__sock *sock, size_t n)
@@ -249,7 +249,7 @@ static void sock_writable(struct per__loop *loop, struct per__sock *sock)
 	}
 }
 
-/* --- receiving ---------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 static void sock_deliver(struct per__loop *loop, struct per__sock *sock, size_t len)
 {
@@ -349,7 +349,7 @@ void per__ready_sock_event(struct per__loop *loop, struct per__sock *sock, unsig
 	sock_readable(loop, sock);
 }
 
-/* --- the phases of a poll ----------------------------------------------------------------------- */
+/* --- the phases of a poll --------------------------------------------------------------------- */
 
 /* One socket that was put on the work list before this poll. */
 static void begin_sock(struct per__loop *loop, struct per__sock *sock)
@@ -493,7 +493,7 @@ void per__ready_wake_event(struct per__loop *loop)
 		per__on_wake(loop);
 }
 
-/* --- life and down-calls ------------------------------------------------------------------------ */
+/* --- life and down-calls ---------------------------------------------------------------------- */
 
 int per__ready_init(struct per__loop *loop, struct per__ready *ready, const struct per__be_conf *conf)
 {

@@ -59,8 +59,9 @@ void per__conn_watch_rate(struct per__conn *conn)
 }
 
 /*
- * Has the peer taken enough of the output in this window? What the kernel has taken tells for a fast one. For a slow one its
- * buffer is asked: it takes more only when a good part of it is free again, so a steady reader would look stalled.
+ * Has the peer taken enough of the output in this window? What the kernel has taken tells for a fast one.
+ * For a slow one its buffer is asked: it takes more only when a good part of it is free again, so a steady
+ * reader would look stalled.
  */
 static bool has_taken(struct per__conn *conn, uint64_t bytes_min)
 {

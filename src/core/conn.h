@@ -26,7 +26,10 @@ struct per_req;
 /* The rules of a protocol. Called by conn.c only, on the connection's worker. */
 struct per__proto {
 	const char *name;
-	/** The connection was switched to this protocol; input behind it comes to on_data. Not for a new connection. */
+	/**
+	 * The connection was switched to this protocol; input behind it comes to on_data. Not for a new
+	 * connection.
+	 */
 	void (*on_open)(struct per__conn *conn);
 	/**
 	 * Uses input. What is not used is kept and given again with more behind it, unless PER__CONN_HOLD

@@ -100,7 +100,7 @@ per_method per__method_from(const char *src, size_t len)
 	return PER_METHOD_OTHER;
 }
 
-/* --- host and port ----------------------------------------------------------------------------------- */
+/* --- host and port ---------------------------------------------------------------------------- */
 
 /* Four numbers of 0 to 255 without leading zeros (RFC 3986 section 3.2.2). */
 static bool is_ipv4(const uint8_t *src, size_t len)
@@ -241,7 +241,7 @@ bool per__is_host(const char *src, size_t len)
 	return end == len || (bytes[end] == ':' && is_port(bytes + end + 1, len - end - 1));
 }
 
-/* --- target ------------------------------------------------------------------------------------------ */
+/* --- target ----------------------------------------------------------------------------------- */
 
 /* uri-host ":" port, both there (RFC 9112 section 3.2.3). */
 static int split_authority_form(struct per__h1_head *head, const uint8_t *buf)
@@ -309,7 +309,7 @@ int per__h1_target_split(struct per__h1_head *head, const uint8_t *buf)
 	return -400;
 }
 
-/* --- fields ------------------------------------------------------------------------------------------ */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 /*
  * The next element of a comma-separated list without the whitespace around it; *rest behind its comma, NULL

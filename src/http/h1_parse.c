@@ -77,7 +77,7 @@ PER_INLINE bool is_blank(uint8_t byte)
 	return byte == ' ' || byte == '\t';
 }
 
-/* --- request line ------------------------------------------------------------------------------------ */
+/* --- request line ----------------------------------------------------------------------------- */
 
 PER_INLINE void method_set(struct per__h1_head *head, per_method method, size_t start, size_t len)
 {
@@ -229,7 +229,7 @@ PER_INLINE int version_parse(struct per__h1_head *head, struct h1_input *in)
 	return result;
 }
 
-/* --- fields ------------------------------------------------------------------------------------------ */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 /* Behind the CR of the empty line. */
 PER_INLINE int fields_end(struct per__h1_head *head, struct h1_input *in)
@@ -354,7 +354,7 @@ PER_INLINE int head_end(struct per__h1_head *head, const struct h1_input *in)
 	return (int)in->pos;
 }
 
-/* --- instruction sets -------------------------------------------------------------------------------- */
+/* --- instruction sets ------------------------------------------------------------------------- */
 
 #define H1_NAME(name) name##_scalar
 #define H1_TARGET
@@ -506,7 +506,7 @@ PER_INLINE uint64_t stops_neon(const uint8_t *src, const enum per__h1_class kind
 #undef H1_STOP_BITS
 #endif
 
-/* --- entry points ------------------------------------------------------------------------------------ */
+/* --- entry points ----------------------------------------------------------------------------- */
 
 void per__h1_head_init(struct per__h1_head *head, struct per__field *fields, uint16_t fields_cap)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * accept.c - the opening handshake (RFC 6455 section 4.2): from a request to a WebSocket, or to an error answer.
- * Called by the application, in a request hook.
+ * accept.c - the opening handshake (RFC 6455 section 4.2): from a request to a WebSocket, or to an error
+ * answer. Called by the application, in a request hook.
  */
 #include "http/h1.h"
 #include "http/req.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * context.c - the compression contexts of a connection: made when first needed, out of the worker's blocks, within a budget
- * for all connections of the worker. Called by in.c and out.c.
+ * context.c - the compression contexts of a connection: made when first needed, out of the worker's blocks,
+ * within a budget for all connections of the worker. Called by in.c and out.c.
  */
 #include "ws/pubsub.h"
 #include "ws/ws.h"

@@ -104,7 +104,7 @@ size_t per__ws_frame_head(uint8_t *dst, uint8_t opcode, bool is_fin, bool is_rsv
 	return 10;
 }
 
-/* --- masking ----------------------------------------------------------------------------------------- */
+/* --- masking ---------------------------------------------------------------------------------- */
 
 /* What the compiler makes of these is SSE2 or NEON; at any address. */
 typedef uint64_t vector __attribute__((vector_size(16), aligned(1), may_alias));

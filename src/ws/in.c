@@ -2,7 +2,8 @@
 /*
  * in.c - from bytes to messages: frames, fragments, control frames between them, UTF-8, inflating.
  * A message that lies whole in one receive buffer is unmasked there and handed on without a copy.
- * Invariant: what was handed on is a prefix of valid messages; nothing is read behind a close frame or a failure.
+ * Invariant: what was handed on is a prefix of valid messages; nothing is read behind a close frame or a
+ * failure.
  */
 #include "ws/ws.h"
 
@@ -15,7 +16,7 @@ static inline bool goes_on(const struct per_ws *ws)
 	return ws->state != PER__WS_CLOSED && per__conn_is_open(ws->conn);
 }
 
-/* --- delivering ------------------------------------------------------------------------------------------------- */
+/* --- delivering ------------------------------------------------------------------------------- */
 
 static void deliver(struct per_ws *ws, uint8_t *data, size_t len, bool is_last)
 {
@@ -111,7 +112,7 @@ static void content_arrived(struct per_ws *ws, uint8_t *data, size_t len, bool i
 	}
 }
 
-/* --- inflating ---------------------------------------------------------------------------------------------------- */
+/* --- inflating -------------------------------------------------------------------------------- */
 
 /* What was inflated into msg since before: checked, and handed on when the application takes pieces. */
 static bool inflated(struct per_ws *ws, size_t before, bool is_last)
@@ -159,7 +160,7 @@ static void compressed_arrived(struct per_ws *ws, const uint8_t *data, size_t le
 	}
 }
 
-/* --- frames ------------------------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 static void control_arrived(struct per_ws *ws, const struct per__ws_frame *frame, const uint8_t *payload)
 {
@@ -227,7 +228,10 @@ static size_t payload_step(struct per_ws *ws, uint8_t *data, size_t len)
 	return n;
 }
 
-/* The header of a frame, with all of the payload if it is a control frame. Returns bytes used, 0: more is needed. */
+/*
+ * The header of a frame, with all of the payload if it is a control frame. Returns bytes used, 0: more is
+ * needed.
+ */
 static size_t frame_step(struct per_ws *ws, uint8_t *data, size_t len)
 {
 	struct per__ws_frame frame;

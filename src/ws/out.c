@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * out.c - from messages to bytes: frames, compressing, and what happens when the peer reads too slowly.
- * Everything queued in one turn leaves in one send. Called by the application, by ws.c and pubsub.c, on the owning worker.
+ * Everything queued in one turn leaves in one send. Called by the application, by ws.c and pubsub.c, on the
+ * owning worker.
  */
 #include "core/out.h"
 #include "ws/pubsub.h"
@@ -28,7 +29,7 @@ int per__ws_control(struct per_ws *ws, uint8_t opcode, const void *data, size_t 
 	return 0;
 }
 
-/* --- messages ----------------------------------------------------------------------------------------------------- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static int queue_plain(struct per_ws *ws, per_ws_type type, const void *data, size_t len)
 {
@@ -44,7 +45,10 @@ static int queue_plain(struct per_ws *ws, per_ws_type type, const void *data, si
 	return 0;
 }
 
-/* Compresses behind the room for the largest header, then closes the gap. Returns false to send it as it is. */
+/*
+ * Compresses behind the room for the largest header, then closes the gap. Returns false to send it as it
+ * is.
+ */
 static bool queue_compressed(struct per_ws *ws, per_ws_type type, const void *data, size_t len)
 {
 	struct per__deflater *deflater = per__ws_deflater(ws);
@@ -79,7 +83,7 @@ static int queue_message(struct per_ws *ws, per_ws_type type, const void *data, 
 	return queue_plain(ws, type, data, len);
 }
 
-/* --- slow readers --------------------------------------------------------------------------------------------------- */
+/* --- slow readers ----------------------------------------------------------------------------- */
 
 static void latest_drop(struct per_ws *ws)
 {
@@ -179,7 +183,7 @@ void per__ws_drained(struct per_ws *ws)
 		handler->on_drain(ws, handler->user);
 }
 
-/* --- published messages ----------------------------------------------------------------------------------------------- */
+/* --- published messages ----------------------------------------------------------------------- */
 
 void per__ws_send_shared(struct per_ws *ws, struct per__publication *pub)
 {
@@ -192,7 +196,10 @@ void per__ws_send_shared(struct per_ws *ws, struct per__publication *pub)
 		(void)policy_apply(ws, pub->type, pub->payload, pub->payload_len);
 		return;
 	}
-	/* The shared compressor has a window of its own: ours must not refer to anything before its message. */
+	/*
+	 * The shared compressor has a window of its own: ours must not refer to anything before its
+	 * message.
+	 */
 	if (pub->deflated.len > 0 && ws->params.is_on && ws->params.server_bits == 15) {
 		frame = &pub->deflated;
 		if (ws->deflater != NULL)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pubsub.c - one message to all subscribers: built once, handed to every worker, freed by the last.
- * A publisher's messages stand in each worker's list in the order they were published. Sends nothing itself (out.c).
+ * A publisher's messages stand in each worker's list in the order they were published. Sends nothing itself
+ * (out.c).
  */
 #include "ws/pubsub.h"
 #include "ws/ws.h"
@@ -12,7 +13,7 @@
 #define SHARED_LEVEL 1
 #define SHARED_MIN_BYTES 64u
 
-/* --- the shared compressor --------------------------------------------------------------------------------------- */
+/* --- the shared compressor -------------------------------------------------------------------- */
 
 static void *heap_take(void *arg, size_t bytes)
 {
@@ -44,7 +45,10 @@ void per__ws_shared_fini(struct per__ws_shared *shared)
 	shared->workers = NULL;
 }
 
-/* Compresses data into dst, which has room for the bound. Returns the length, 0: it is not worth it, or not possible. */
+/*
+ * Compresses data into dst, which has room for the bound. Returns the length, 0: it is not worth it, or not
+ * possible.
+ */
 static size_t shared_compress(struct per__ws_shared *shared, uint8_t *dst, const void *data, size_t len)
 {
 	int64_t n = 0;
@@ -58,7 +62,7 @@ static size_t shared_compress(struct per__ws_shared *shared, uint8_t *dst, const
 	return n > 0 && (size_t)n < len ? (size_t)n : 0;
 }
 
-/* --- publications -------------------------------------------------------------------------------------------------- */
+/* --- publications ----------------------------------------------------------------------------- */
 
 static void pub_free(struct per__publication *pub)
 {
@@ -158,7 +162,7 @@ int per__pubsub_publish(struct per__ws_shared *shared, per_str topic, per_ws_typ
 	return 0;
 }
 
-/* --- delivery -------------------------------------------------------------------------------------------------------- */
+/* --- delivery --------------------------------------------------------------------------------- */
 
 static void deliver(struct per__worker *worker, struct per__publication *pub)
 {

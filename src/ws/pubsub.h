@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pubsub.h - topics: who is subscribed on this worker, and messages on their way to the subscribers of all workers.
- * A published message is one piece of memory that every worker refers to; the last one frees it.
+ * pubsub.h - topics: who is subscribed on this worker, and messages on their way to the subscribers of all
+ * workers. A published message is one piece of memory that every worker refers to; the last one frees it.
  */
 #ifndef PER_WS_PUBSUB_H
 #define PER_WS_PUBSUB_H
@@ -103,7 +103,10 @@ struct per__topic *per__topic_find(struct per__topics *topics, per_str name);
 /** Leaves every topic. */
 void per__pubsub_leave_all(struct per_ws *ws);
 
-/** A connection has sent its reference: the release callback of a lent frame. arg is a struct per__pub_local. */
+/**
+ * A connection has sent its reference: the release callback of a lent frame. arg is a struct
+ * per__pub_local.
+ */
 void per__pub_release(void *arg);
 
 /** The memory of a worker's compression contexts (context.c). */

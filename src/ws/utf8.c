@@ -60,7 +60,7 @@ static inline size_t ascii_skip(const uint8_t *data, size_t len)
 	return i;
 }
 
-/* --- byte by byte ------------------------------------------------------------------------------------ */
+/* --- byte by byte ----------------------------------------------------------------------------- */
 
 static inline per__utf8_state state_make(unsigned left, unsigned low, unsigned high)
 {
@@ -96,7 +96,7 @@ static inline bool byte_feed(per__utf8_state *state, uint8_t byte)
 	return true;
 }
 
-/* --- character by character -------------------------------------------------------------------------- */
+/* --- character by character ------------------------------------------------------------------- */
 
 /*
  * Length of the whole character of two to four bytes at src, from which four may be read; 0 when it is not
@@ -151,7 +151,7 @@ bool per__utf8_feed_scalar(per__utf8_state *state, const uint8_t *data, size_t l
 	return true;
 }
 
-/* --- 32 bytes at a time ------------------------------------------------------------------------------ */
+/* --- 32 bytes at a time ----------------------------------------------------------------------- */
 
 #ifdef __x86_64__
 #define WIDE_MIN_BYTES 64u

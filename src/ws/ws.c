@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ws.c - the life of a WebSocket: open, idle, closing handshake, end; and what can be asked of it.
- * Reads no frames (in.c) and sends no messages (out.c). Called by conn.c through per__proto_ws, and by the application.
+ * Reads no frames (in.c) and sends no messages (out.c). Called by conn.c through per__proto_ws, and by the
+ * application.
  */
 #include "ws/ws.h"
 
@@ -33,9 +34,12 @@ size_t per__ws_queue_max(const struct per_ws *ws)
 	return ws->config->queue_bytes != 0 ? ws->config->queue_bytes : (size_t)1 << 20;
 }
 
-/* --- deadlines ------------------------------------------------------------------------------------------------ */
+/* --- deadlines -------------------------------------------------------------------------------- */
 
-/* The deadline of a connection that has nothing to send: of its silence, of our ping, or of the peer's close frame. */
+/*
+ * The deadline of a connection that has nothing to send: of its silence, of our ping, or of the peer's
+ * close frame.
+ */
 static void idle_timer_set(struct per_ws *ws)
 {
 	const per_ws_config *config = ws->config;
@@ -70,7 +74,7 @@ static void ws_on_drained(struct per__conn *conn)
 	idle_timer_set(ws_of(conn));
 }
 
-/* --- beginning and end ------------------------------------------------------------------------------------------ */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 static void ws_on_open(struct per__conn *conn)
 {
@@ -121,7 +125,10 @@ static void ws_on_close(struct per__conn *conn, int error)
 	per__slab_give(&worker->exts, ws);
 }
 
-/* Nothing more is read; the connection ends when the close frame is with the kernel and the peer has closed. */
+/*
+ * Nothing more is read; the connection ends when the close frame is with the kernel and the peer has
+ * closed.
+ */
 static void finish(struct per_ws *ws)
 {
 	ws->state = PER__WS_CLOSED;
@@ -225,7 +232,7 @@ static void ws_on_eof(struct per__conn *conn)
 	per__conn_finish(conn, false);
 }
 
-/* --- the rest --------------------------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void ws_on_turn(struct per__conn *conn)
 {

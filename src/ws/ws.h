@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ws.h - one WebSocket connection: what it keeps beside struct per__conn. Made by accept.c, read by in.c, written by out.c,
- * its life in ws.c.
+ * ws.h - one WebSocket connection: what it keeps beside struct per__conn. Made by accept.c, read by in.c,
+ * written by out.c, its life in ws.c.
  *
  *   open -> closing (our close frame is queued) -> closed
  *     \------------------------------------------/   (the peer's close frame, or a failure)
@@ -77,7 +77,10 @@ size_t per__ws_queue_max(const struct per_ws *ws);
 /** Queues a control frame of at most 125 bytes. Returns 0, PER_ENOMEM, PER_EGONE. */
 int per__ws_control(struct per_ws *ws, uint8_t opcode, const void *data, size_t len);
 
-/** Ends the connection with a close frame of that code (RFC 6455 section 7.1.7), because the peer broke a rule or a limit. */
+/**
+ * Ends the connection with a close frame of that code (RFC 6455 section 7.1.7), because the peer broke a
+ * rule or a limit.
+ */
 void per__ws_fail(struct per_ws *ws, unsigned code);
 
 /** The peer's close frame: answers it, if that is still due, and ends the connection. */
