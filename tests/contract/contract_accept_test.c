@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * contract_accept_test.c - listeners and accepting, on every backend: rules B10 and B11 of backend.h, adopt and TAKEN.
- * Lowers RLIMIT_NOFILE of the whole process for a moment, so nothing else runs in it.
+ * contract_accept_test.c - listeners and accepting, on every backend: rules B10 and B11 of backend.h, adopt
+ * and TAKEN. Lowers RLIMIT_NOFILE of the whole process for a moment, so nothing else runs in it.
  */
 #include "common/ct.h"
 
@@ -100,7 +100,7 @@ static void test_contract_b10_resting_listener_does_not_keep_poll_awake(void **s
 		ct_peer_close(&late[i]);
 }
 
-/* The table is full of sockets that are not this loop's: no close will come, so accepting has to try again by itself. */
+/* The full table is another loop's: no close will come, so accepting has to try again by itself. */
 static void test_contract_b10_refused_without_a_socket_is_tried_again(void **state)
 {
 	struct ct *ct = *state;
@@ -167,7 +167,7 @@ static void test_contract_b10_no_descriptor_left_rests_and_recovers(void **state
 		ct_peer_close(&peer[i]);
 }
 
-/* --- listen and unlisten -------------------------------------------------------------------------------------------- */
+/* --- listen and unlisten ----------------------------------------------------------------------- */
 
 static void test_contract_b11_unlisten_is_over_when_it_returns(void **state)
 {
@@ -347,7 +347,7 @@ static void test_contract_b11_close_of_another_from_on_accept(void **state)
 	ct_peer_close(&peer[1]);
 }
 
-/* --- connections that go elsewhere ---------------------------------------------------------------------------------- */
+/* --- connections that go elsewhere ------------------------------------------------------------- */
 
 static struct per__sock *adopt_and_take(struct ct *ct, int fd)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * contract_loop_test.c - poll, wake and the clock, on every backend: rule B1 of backend.h and the promises of poll.
- * Upper bounds of time are never asserted; that nothing spins is seen in the counters.
+ * contract_loop_test.c - poll, wake and the clock, on every backend: rule B1 of backend.h and the promises of
+ * poll. Upper bounds of time are never asserted; that nothing spins is seen in the counters.
  */
 #include "common/ct.h"
 
@@ -94,7 +94,7 @@ static void test_contract_poll_waits_as_long_as_it_is_told(void **state)
 		before_ns = ct->loop.now_ns;
 		real_ns = ct_real_ns();
 		ct_poll(ct, timeout_ns);
-		/* nothing happens, so that it cannot have been less; a caller with a deadline relies on it or it spins */
+		/* nothing happens, so that it cannot have been less; else a caller with a deadline spins */
 		assert_true(ct->loop.now_ns - before_ns >= timeout_ns);
 		if (ct->sim == NULL)
 			assert_true(ct_real_ns() - real_ns >= timeout_ns);
@@ -153,7 +153,7 @@ static void test_contract_clock_never_goes_back_and_knows_the_date(void **state)
 		assert_in_range(ct->loop.wall_s, (uint64_t)time(NULL) - 5, (uint64_t)time(NULL) + 5);
 }
 
-/* --- wake ------------------------------------------------------------------------------------------------------------ */
+/* --- wake -------------------------------------------------------------------------------------- */
 
 static void test_contract_wake_before_poll_is_not_lost_and_coalesces(void **state)
 {
@@ -208,7 +208,7 @@ static void *wake_many(void *arg)
 	return NULL;
 }
 
-/* Post, then wake: after the last wake there must be an on_wake that sees the last post, or a message sleeps for ever. */
+/* Post, then wake: an on_wake must see the last post, or a message sleeps for ever. */
 static void test_contract_wake_from_threads_is_never_lost(void **state)
 {
 	struct ct *ct = *state;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * contract_recv_test.c - receiving, on every backend: rules B4, B7, B8 and B9 of backend.h; pausing in all orders.
- * The recording core checks order, the pause and the end at every up-call; the tests make the situations.
+ * contract_recv_test.c - receiving, on every backend: rules B4, B7, B8 and B9 of backend.h; pausing in all
+ * orders. The recording core checks order, the pause and the end at every up-call; the tests make the
+ * situations.
  */
 #include "common/ct.h"
 
@@ -428,7 +429,7 @@ static void test_contract_b9_buffers_held_by_paused_sockets_come_back_with_their
 	end(listening, &talker);
 }
 
-/* More sockets hold bytes while paused than there are buffers. Nobody is closed for it, and nothing is lost. */
+/* More sockets hold bytes while paused than there are buffers: nobody is closed, nothing is lost. */
 static void test_contract_b9_more_paused_holders_than_buffers_keep_everything(void **state)
 {
 	struct ct *ct = *state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* ctest: timeout=240
  * contract_stress_test.c - two hundred sockets under random operations, against a model, on every backend.
- * Both directions of every stream are patterns that are checked byte for byte; a failure prints PER_SEED=..., which
- * repeats the same operations (a kernel's timing cannot be repeated).
+ * Both directions of every stream are patterns that are checked byte for byte; a failure prints PER_SEED=...,
+ * which repeats the same operations (a kernel's timing cannot be repeated).
  */
 #include "common/ct.h"
 

@@ -2,8 +2,9 @@
 /*
  * sim.h - the simulated world: memory sockets, a virtual clock, one seed, and the peers that a test scripts.
  * No threads, no sleeping, no kernel: the same seed and the same calls give the same run, byte for byte.
- * A test makes a world, points per__sim_current at it, and starts loops or a server with backend id PER__SIM_ID; it
- * owns the world until sim_free(). Times are virtual nanoseconds, probabilities are parts per million.
+ * A test makes a world, points per__sim_current at it, and starts loops or a server with backend id
+ * PER__SIM_ID; it owns the world until sim_free(). Times are virtual nanoseconds, probabilities are parts per
+ * million.
  */
 #ifndef PER_TESTS_SIM_SIM_H
 #define PER_TESTS_SIM_SIM_H
@@ -18,25 +19,25 @@
 
 /** What may go wrong. Zero: never. A probability is asked each time the event is about to happen. */
 struct per__sim_faults {
-	uint32_t recv_split;      /* only a random part of the bytes that have arrived is given */
-	uint32_t recv_delay;      /* bytes that have arrived wait for up to delay_ns_max */
-	uint32_t recv_starve;     /* no receive buffer on the whole loop for up to delay_ns_max */
-	uint32_t send_short;      /* a random part of a send is taken, the rest later */
-	uint32_t send_delay;      /* taken whole, but on_sent comes up to delay_ns_max later */
-	uint32_t close_delay;     /* on_closed comes up to delay_ns_max later */
-	uint32_t accept_delay;    /* a connection waits for up to delay_ns_max */
-	uint32_t accept_emfile;   /* accepting rests for PER__ACCEPT_RETRY_MS, as after EMFILE */
-	uint32_t wake_delay;      /* on_wake comes up to delay_ns_max later */
-	uint32_t wake_spurious;   /* on_wake though nobody called wake */
-	uint32_t skip;            /* an event that is ready is put off to a later turn */
-	uint32_t reset;           /* the peer resets, asked for each open socket and turn that does something */
-	uint32_t rst_loses;       /* a RST also takes the bytes that the peer has not read yet */
-	size_t recv_bytes_max;    /* most bytes of one on_recv; 1: every byte alone; 0: no cap but the buffer */
-	size_t send_bytes_max;    /* most bytes taken in one turn; 0: no cap */
-	size_t sndbuf_bytes;      /* bytes on their way to the peer before a send has to wait; 0: 64 KiB */
-	int64_t delay_ns_max;     /* 0: 1 ms */
-	int64_t latency_ns_max;   /* what a peer sends arrives up to that much later, in order */
-	int64_t turn_ns_max;      /* a turn takes up to that much time */
+	uint32_t recv_split;    /* only a random part of the bytes that have arrived is given */
+	uint32_t recv_delay;    /* bytes that have arrived wait for up to delay_ns_max */
+	uint32_t recv_starve;   /* no receive buffer on the whole loop for up to delay_ns_max */
+	uint32_t send_short;    /* a random part of a send is taken, the rest later */
+	uint32_t send_delay;    /* taken whole, but on_sent comes up to delay_ns_max later */
+	uint32_t close_delay;   /* on_closed comes up to delay_ns_max later */
+	uint32_t accept_delay;  /* a connection waits for up to delay_ns_max */
+	uint32_t accept_emfile; /* accepting rests for PER__ACCEPT_RETRY_MS, as after EMFILE */
+	uint32_t wake_delay;    /* on_wake comes up to delay_ns_max later */
+	uint32_t wake_spurious; /* on_wake though nobody called wake */
+	uint32_t skip;          /* an event that is ready is put off to a later turn */
+	uint32_t reset;         /* the peer resets, asked for each open socket and turn that does something */
+	uint32_t rst_loses;     /* a RST also takes the bytes that the peer has not read yet */
+	size_t recv_bytes_max;  /* most bytes of one on_recv; 1: every byte alone; 0: no cap but the buffer */
+	size_t send_bytes_max;  /* most bytes taken in one turn; 0: no cap */
+	size_t sndbuf_bytes;    /* bytes on their way to the peer before a send has to wait; 0: 64 KiB */
+	int64_t delay_ns_max;   /* 0: 1 ms */
+	int64_t latency_ns_max; /* what a peer sends arrives up to that much later, in order */
+	int64_t turn_ns_max;    /* a turn takes up to that much time */
 };
 
 /** How a world counts what happened; for tests that want to know whether a fault was met at all. */
@@ -48,15 +49,15 @@ struct per__sim;
 struct per__sim_peer;
 typedef void (*per__sim_script)(struct per__sim *sim, void *arg);
 
-/** The world that init() of the simulated backend takes. Set it before per_server_new() or init; tests only. */
+/** The world that init() of the simulated backend takes. Set it before per_server_new() or init. */
 extern struct per__sim *per__sim_current;
 
-/** Makes a world whose clock begins at an arbitrary point, from one seed. Never NULL: ends the process instead. */
+/** Makes a world from one seed; its clock begins anywhere. Never NULL: ends the process instead. */
 struct per__sim *sim_new(uint64_t seed);
 /** Frees the world and its peers. Its loops must have been ended. NULL is allowed. */
 void sim_free(struct per__sim *sim);
 
-/** The seed to use: PER_SEED of the environment ("0x..." or decimal) if set, else a fresh one. *is_replay may be NULL. */
+/** The environment's PER_SEED ("0x..." or decimal) if set, else a fresh seed. is_replay may be NULL. */
 uint64_t sim_seed_from_env(bool *is_replay);
 
 /** The faults in force; change them at any time. */
@@ -79,24 +80,24 @@ void sim_advance_ns(struct per__sim *sim, int64_t ns);
 bool sim_is_idle(const struct per__sim *sim);
 
 /** Calls fn from inside a poll, when the clock has reached now + ns. At most SIM_SCRIPTS_MAX at once. */
-#define SIM_SCRIPTS_MAX 64u
+#define SIM_SCRIPTS_MAX 512u
 void sim_after(struct per__sim *sim, int64_t ns, per__sim_script fn, void *arg);
 
 /**
- * What to do when the core breaks the contract: by default the process ends with the claim and the seed. With a hook the
- * offending call is reported and ignored, so that a test can see that the check works.
+ * What to do when the core breaks the contract: by default the process ends with the claim and the seed. With
+ * a hook the offending call is reported and ignored, so that a test can see that the check works.
  */
 typedef void (*per__sim_violation_fn)(const char *what, void *arg);
 void sim_on_violation(struct per__sim *sim, per__sim_violation_fn fn, void *arg);
 
-/* --- peers: the other ends of the connections ------------------------------------------------------------------ */
+/* --- peers: the other ends of the connections -------------------------------------------------- */
 
-/** Connects to the listener with that index; accepted in a later poll (or when it listens). The world owns the peer. */
+/** Connects to the listener with that index; accepted in a later poll. The world owns the peer. */
 struct per__sim_peer *sim_connect(struct per__sim *sim, uint16_t listener_index);
 /** A connection that was accepted elsewhere: sim_peer_fd() is what adopt() takes. */
 struct per__sim_peer *sim_connect_detached(struct per__sim *sim);
 int sim_peer_fd(const struct per__sim_peer *peer);
-/** Gives the peer's memory back; only when its server side is gone (or was never accepted) and outside of poll. */
+/** Gives the peer's memory back; only when no socket of the server is on it, and outside of poll. */
 void sim_peer_free(struct per__sim_peer *peer);
 
 /** Sends bytes (copied): now, or when ns have passed. Earlier calls arrive first in any case. */

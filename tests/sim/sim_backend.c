@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_backend.c - the simulated backend: init, down-calls, and the claims about what the core does. sim_turn.c up-calls.
- * A socket that broke by itself swallows calls until on_closed tells the core; one that was closed by the core does not.
- * Invariant: sock->be.ptr names its peer exactly while sock->state is not PER__SOCK_FREE.
+ * sim_backend.c - the simulated backend: init, down-calls, and the claims about what the core does.
+ * sim_turn.c up-calls. A socket that broke by itself swallows calls until on_closed tells the core; one that
+ * was closed by the core does not. Invariant: sock->be.ptr names its peer exactly while sock->state is not
+ * PER__SOCK_FREE.
  */
 #include "sim_backend.h"
 

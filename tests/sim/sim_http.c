@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_http.c - server and world, the catalogue of requests, and the comparison of answers. Time is virtual throughout.
- * Looks into the server (server.h) only to see that nothing is left in its pools.
+ * sim_http.c - server and world, the catalogue of requests, and the comparison of answers. Time is virtual
+ * throughout. Looks into the server (server.h) only to see that nothing is left in its pools.
  */
 #include "sim/sim_http.h"
 
@@ -32,7 +32,7 @@ void sim_http_fail(const struct sim_http *http, const char *format, ...)
 	abort();
 }
 
-/* --- the life of a server ------------------------------------------------------------------------------------------ */
+/* --- the life of a server ---------------------------------------------------------------------- */
 
 static void log_nothing(per_log_level level, const char *line, void *user)
 {
@@ -67,7 +67,7 @@ void sim_http_begin(struct sim_http *http, uint64_t seed, sim_http_change change
 	per__sim_current = http->sim;
 	config = config_small(http);
 	if (change != NULL)
-		change(&config);
+		change(&config, seed);
 	SIM_HTTP_CHECK(http, per_server_new(&http->server, &config) == 0);
 	SIM_HTTP_CHECK(http, per_server_poll(http->server, 0) == 1);
 }
@@ -128,7 +128,7 @@ void sim_http_end(struct sim_http *http)
 	sim_free(http->sim);
 }
 
-/* --- comparing ------------------------------------------------------------------------------------------------------ */
+/* --- comparing --------------------------------------------------------------------------------- */
 
 /* Replaces the value of every Date field: time passes differently under faults. */
 static void dates_blank(uint8_t *data, size_t len)
@@ -207,7 +207,7 @@ void sim_http_expect(struct sim_http *http, struct per__sim_peer *peer, const ui
 	free(data);
 }
 
-/* --- the catalogue -------------------------------------------------------------------------------------------------- */
+/* --- the catalogue ----------------------------------------------------------------------------- */
 
 static struct sim_http_case *case_add(const char *name, const char *head, const void *body, size_t body_len)
 {
@@ -227,21 +227,25 @@ static struct sim_http_case *case_add(const char *name, const char *head, const 
 }
 
 /* body_len bytes in chunks of growing size, extensions and a trailer. */
-static size_t chunks_make(char *out, const char *body, size_t body_len)
+static size_t chunks_make(char *out, size_t cap, const char *body, size_t body_len)
 {
 	size_t len = 0, pos = 0, chunk = 1;
 
 	while (pos < body_len) {
 		size_t part = PER_MIN(chunk, body_len - pos);
+		const char *ext = chunk % 3 == 0 ? ";a=\"b;\"" : "";
 
-		len += (size_t)sprintf(out + len, "%zx%s\r\n", part, chunk % 3 == 0 ? ";a=\"b;\"" : "");
+		len += (size_t)snprintf(out + len, cap - len, "%zx%s\r\n", part, ext);
+		PER_ASSERT(len + part < cap);
 		memcpy(out + len, body + pos, part);
 		len += part;
-		len += (size_t)sprintf(out + len, "\r\n");
+		len += (size_t)snprintf(out + len, cap - len, "\r\n");
 		pos += part;
 		chunk = chunk * 2 + 1;
 	}
-	return len + (size_t)sprintf(out + len, "0\r\nX-Sum: 17\r\nX-Empty:\r\n\r\n");
+	len += (size_t)snprintf(out + len, cap - len, "0\r\nX-Sum: 17\r\nX-Empty:\r\n\r\n");
+	PER_ASSERT(len < cap);
+	return len;
 }
 
 static void cases_make(void)
@@ -265,7 +269,7 @@ static void cases_make(void)
 	case_add("post", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 150\r\n\r\n", body, 150);
 	case_add("post large", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 15000\r\n\r\n", body,
 		 15000);
-	len = chunks_make(chunked, body, 700);
+	len = chunks_make(chunked, sizeof(chunked), body, 700);
 	case_add("post chunked", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
 		 chunked, len);
 	case_add("stream chunked", "POST /stream HTTP/1.1\r\nHost: h\r\ntransfer-encoding: Chunked\r\n\r\n",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* ctest: timeout=300
- * sim_http_moments_test.c - the same server at every moment, one after the other: each request cut at every byte, each
- * answer stopped at every byte, a reset at every byte of both; and what only a virtual clock can test: timeouts, slow
- * readers, full tables, the stop. Afterwards nothing may be left.
+ * sim_http_moments_test.c - the same server at every moment, one after the other: each request cut at every
+ * byte, each answer stopped at every byte, a reset at every byte of both; and what only a virtual clock can
+ * test: timeouts, slow readers, full tables, the stop. Afterwards nothing may be left.
  */
 #include "sim/sim_http.h"
 
@@ -18,6 +18,7 @@
 #define SAMPLE_STEP 487u
 #define CUT_NS 1000
 #define SEED_FIXED 0x51u
+#define CROWD 80u
 
 /* The next moment to try: all of the first and the last bytes, some of the others. */
 static size_t moment_next(size_t moment, size_t len)
@@ -172,7 +173,7 @@ static void test_sim_http_end_of_stream_at_every_byte_of_the_request_ends(void *
 	sim_http_end(&http);
 }
 
-/* --- errors are readable -------------------------------------------------------------------------------------------- */
+/* --- errors are readable ----------------------------------------------------------------------- */
 
 static bool begins_with(struct per__sim_peer *peer, const char *text)
 {
@@ -227,7 +228,7 @@ static void test_sim_http_refused_body_reads_its_403(void **state)
 	error_run("POST /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n", "HTTP/1.1 403 ");
 }
 
-/* --- time ------------------------------------------------------------------------------------------------------------ */
+/* --- time -------------------------------------------------------------------------------------- */
 
 /* Sends head, then nothing; returns after how many virtual seconds it was over. */
 static int64_t silence_run(struct sim_http *http, const char *head, const char *status)
@@ -283,8 +284,9 @@ static void test_sim_http_byte_a_minute_head_is_cut(void **state)
 	sim_http_end(&http);
 }
 
-static void want_rate(per_config *config)
+static void want_rate(per_config *config, uint64_t seed)
 {
+	(void)seed;
 	config->write_rate_min = 240;
 }
 
@@ -314,10 +316,11 @@ static void test_sim_http_reader_that_stops_is_cut_and_a_slow_one_is_not(void **
 	sim_http_end(&http);
 }
 
-/* --- a full table, and the stop --------------------------------------------------------------------------------------- */
+/* --- a full table, and the stop ---------------------------------------------------------------- */
 
-static void want_small_table(per_config *config)
+static void want_small_table(per_config *config, uint64_t seed)
 {
+	(void)seed;
 	config->connections_max = 3;
 }
 
@@ -350,7 +353,56 @@ static void test_sim_http_full_table_refuses_and_recovers(void **state)
 	}
 }
 
-/* Stop at every turn of a run: requests that were begun are finished, or the connection ends without half an answer. */
+static void want_little_memory(per_config *config, uint64_t seed)
+{
+	(void)seed;
+	config->connections_max = CROWD;
+	config->memory_bytes = 1u << 20;
+}
+
+/* More bodies and answers than there is memory for: refused or cut, but nobody hangs, nothing is left. */
+static void test_sim_http_without_memory_nobody_hangs_and_nothing_is_left(void **state)
+{
+	static const uint8_t kinds[] = { 5, 6, 10, 11, 0 };
+	const struct sim_http_case *cases = sim_http_cases();
+	uint64_t failures = 0;
+	struct sim_http http;
+
+	(void)state;
+	for (uint64_t seed = 1; seed < 5; seed++) {
+		struct per__sim_peer *peer[CROWD];
+
+		sim_http_begin(&http, seed_of_run() + seed, want_little_memory);
+		sim_faults_random(http.sim, false);
+		sim_faults(http.sim)->recv_bytes_max = 0;
+		sim_faults(http.sim)->send_bytes_max = 0;
+		sim_faults(http.sim)->rst_loses = 0;
+		for (size_t i = 0; i < CROWD; i++) {
+			peer[i] = sim_connect(http.sim, 0);
+			sim_peer_set_read_rate(peer[i], 5000 + sim_random_below(http.sim, 50000));
+			for (size_t j = 0; j < PER_ARRAY_LEN(kinds); j++) {
+				const struct sim_http_case *one =
+					&cases[kinds[(i + j) % PER_ARRAY_LEN(kinds)]];
+
+				sim_peer_send(peer[i], one->request, one->request_len / 2);
+				sim_peer_send_after(peer[i], CUT_NS, one->request + one->request_len / 2,
+						    one->request_len - one->request_len / 2);
+			}
+			sim_peer_close_write(peer[i]);
+		}
+		for (size_t i = 0; i < CROWD; i++) {
+			SIM_HTTP_RUN_UNTIL(&http,
+					   sim_peer_is_over(peer[i]) && !sim_peer_is_attached(peer[i]));
+			SIM_HTTP_CHECK(&http, begins_with(peer[i], "HTTP/1.1 ") || sim_peer_saw_rst(peer[i]));
+		}
+		failures += sim_http_stats(&http).overflow_failures;
+		SIM_HTTP_CHECK(&http, sim_http_stats(&http).timeouts == 0);
+		sim_http_end(&http);
+	}
+	assert_true(failures > 0); /* else this test has tested nothing */
+}
+
+/* Stop at every turn of a run: it comes to its end before the deadline, and nothing is left. */
 static void test_sim_http_stop_at_every_turn_finishes_what_was_begun(void **state)
 {
 	const struct sim_http_case *cases = sim_http_cases();
@@ -415,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_sim_http_byte_a_minute_head_is_cut),
 		cmocka_unit_test(test_sim_http_reader_that_stops_is_cut_and_a_slow_one_is_not),
 		cmocka_unit_test(test_sim_http_full_table_refuses_and_recovers),
+		cmocka_unit_test(test_sim_http_without_memory_nobody_hangs_and_nothing_is_left),
 		cmocka_unit_test(test_sim_http_stop_at_every_turn_finishes_what_was_begun),
 		cmocka_unit_test(test_sim_http_second_stop_cuts_at_once),
 	};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* ctest: timeout=240
- * sim_http_test.c - the whole server above the backend line, under simulation: pipelined mixtures of requests cut anywhere,
- * short writes, starvation, resets. The response stream has to be the expected one, byte for byte, and nothing may be left.
- * PER_SEED=0x... runs that schedule alone; PER_SIM_SECONDS says for how long new seeds are tried (default 5).
+ * sim_http_test.c - the whole server above the backend line, under simulation: pipelined mixtures of requests
+ * cut anywhere, short writes, starvation, resets. The response stream has to be the expected one, byte for
+ * byte, and nothing may be left. PER_SEED=0x... runs that schedule alone; PER_SIM_SECONDS says for how long
+ * new seeds are tried (default 5).
  */
 #include "sim/sim_http.h"
 
@@ -76,6 +77,13 @@ static void visit_begin(struct sim_http *http, struct visit *visit)
 		sim_peer_close_write(visit->peer);
 }
 
+/* Other sizes of buffers for each seed: nothing in a stream may depend on them. */
+static void want_other_sizes(per_config *config, uint64_t seed)
+{
+	config->recv_buf_bytes = 1024u << (seed % 5);
+	config->write_queue_bytes = (size_t)4096 << (seed / 5 % 5);
+}
+
 /* One schedule. Everything that happens is chosen by the seed. */
 static void schedule_run(uint64_t seed, bool with_resets)
 {
@@ -83,7 +91,7 @@ static void schedule_run(uint64_t seed, bool with_resets)
 	struct visit visits[PEERS_MAX];
 	size_t count;
 
-	sim_http_begin(&http, seed, NULL);
+	sim_http_begin(&http, seed, want_other_sizes);
 	sim_faults_random(http.sim, with_resets);
 	sim_faults(http.sim)->rst_loses = with_resets ? SIM_MILLION / 2 : 0;
 	if (sim_faults(http.sim)->send_bytes_max != 0)

@@ -62,7 +62,7 @@ void sim_peer_free(struct per__sim_peer *peer)
 	free(peer);
 }
 
-/* --- peer to server ------------------------------------------------------------------------------------------- */
+/* --- peer to server ---------------------------------------------------------------------------- */
 
 /* When something sent now with that delay arrives: never before what was sent earlier. */
 static int64_t peer_arrival(struct per__sim_peer *peer, int64_t ns)
@@ -196,7 +196,7 @@ int64_t sim_peer_next_in_ns(struct per__sim_peer *peer)
 	return peer->end.is_eof_given ? SIM_NEVER : peer->eof_ns;
 }
 
-/* --- server to peer ------------------------------------------------------------------------------------------- */
+/* --- server to peer ---------------------------------------------------------------------------- */
 
 static uint64_t peer_underway(const struct per__sim_peer *peer)
 {
@@ -289,8 +289,8 @@ size_t sim_peer_read(struct per__sim_peer *peer, void *buf, size_t cap)
 }
 
 /*
- * The server's end goes away. Bytes that it has not read make the FIN a RST, as the kernel does it (RFC 2525 section 2.17);
- * bytes still on their way are answered with one.
+ * The server's end goes away. Bytes that it has not read make the FIN a RST, as the kernel does it (RFC 2525
+ * section 2.17); bytes still on their way are answered with one.
  */
 void sim_peer_server_closed(struct per__sim_peer *peer, bool is_reset)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_smoke_test.c - the simulator proves itself on a tiny echo core of its own: faults happen, runs replay, and each
- * rule of backend.h that the core can break is noticed. Knows nothing of the real core: it defines the up-calls itself.
+ * sim_smoke_test.c - the simulator proves itself on a tiny echo core of its own: faults happen, runs replay,
+ * and each rule of backend.h that the core can break is noticed. Knows nothing of the real core: it defines
+ * the up-calls itself.
  */
 #include "base/mem.h"
 #include "sim/sim.h"
@@ -191,7 +192,8 @@ static void poll_until_idle(void)
 	} while (!sim_is_idle(world.sim));
 }
 
-/* Echoes random bytes over several connections under random faults; returns the hash of everything that happened. */
+/* Echoes random bytes over several connections under random faults; returns the hash of everything that
+ * happened. */
 static uint64_t echo_run(uint64_t seed, bool with_resets)
 {
 	struct per__sim_peer *peer[4];
@@ -413,7 +415,7 @@ static void test_sim_wake_and_script_come_from_poll(void **state)
 	world_end();
 }
 
-/* --- the core's mistakes are noticed --------------------------------------------------------------------------- */
+/* --- the core's mistakes are noticed ----------------------------------------------------------- */
 
 static struct per__sim_peer *wrong_begin(enum wrong wrong)
 {

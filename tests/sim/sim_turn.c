@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_turn.c - poll of the simulated backend: which events are ready, in which random order they come, when the next is.
- * The only place of the simulator that up-calls. Time moves only when nothing is ready.
- * Invariant: an event is looked at again right before it happens, because earlier up-calls may have changed everything.
+ * sim_turn.c - poll of the simulated backend: which events are ready, in which random order they come, when
+ * the next is. The only place of the simulator that up-calls. Time moves only when nothing is ready.
+ * Invariant: an event is looked at again right before it happens, because earlier up-calls may have changed
+ * everything.
  */
 #include "sim_turn.h"
 
@@ -17,7 +18,7 @@ enum op_kind { OP_ACCEPT, OP_RECV, OP_SEND, OP_RESET, OP_CLOSED, OP_WAKE };
 #define COMPACT_BYTES (64u * 1024u)
 #define RUSH_NS 1 /* how long a part of a send takes when nothing delays it */
 
-/* --- what is lent --------------------------------------------------------------------------------------------- */
+/* --- what is lent ------------------------------------------------------------------------------ */
 
 /* FNV-1a: byte by byte, so that it does not matter how the bytes were cut. */
 static uint64_t hash_more(uint64_t hash, const void *data, size_t len)
@@ -76,7 +77,8 @@ static void send_take(struct sim_end *end, struct per__sim_peer *peer, uint64_t 
 	}
 }
 
-/* The loan is over: was everything as it was lent? The array is spoilt, since a backend may have used it up (B3). */
+/* The loan is over: was everything as it was lent? The array is spoilt, since a backend may have used it up
+ * (B3). */
 static void send_unlend(struct sim_loop *state, struct sim_end *end)
 {
 	size_t iov_bytes = end->iov_cnt * sizeof(*end->iov);
@@ -93,7 +95,7 @@ static void send_unlend(struct sim_loop *state, struct sim_end *end)
 	end->is_sending = false;
 }
 
-/* --- the life of an end --------------------------------------------------------------------------------------- */
+/* --- the life of an end ------------------------------------------------------------------------ */
 
 bool sim_attach(struct sim_loop *state, struct per__sock *sock, struct per__sim_peer *peer)
 {
@@ -131,7 +133,7 @@ void sim_end_close(struct sim_loop *state, struct per__sim_peer *peer, int error
 		end->closed_not_before += sim_delay_ns(state->sim);
 }
 
-/* --- when events are ready ------------------------------------------------------------------------------------ */
+/* --- when events are ready --------------------------------------------------------------------- */
 
 static struct per__listener *listener_of(const struct sim_loop *state, const struct per__sim_peer *peer)
 {
@@ -224,7 +226,7 @@ static int64_t op_ns(struct sim_loop *state, uint32_t kind, struct per__sim_peer
 	return SIM_NEVER;
 }
 
-/* --- events happen -------------------------------------------------------------------------------------------- */
+/* --- events happen ----------------------------------------------------------------------------- */
 
 static void accept_now(struct sim_loop *state, struct per__sim_peer *peer)
 {
@@ -276,7 +278,8 @@ static size_t recv_size(struct sim_loop *state, struct per__sim_peer *peer)
 	return (size_t)len;
 }
 
-/* Lends the bytes at the very end of a buffer, so that a read past them is seen; afterwards the buffer is spoilt. */
+/* Lends the bytes at the very end of a buffer, so that a read past them is seen; afterwards the buffer is
+ * spoilt. */
 static void recv_lend(struct sim_loop *state, struct per__sim_peer *peer, size_t len)
 {
 	size_t cap = state->conf.recv_buf_bytes;
@@ -428,7 +431,7 @@ static void op_now(struct sim_loop *state, uint32_t kind, struct per__sim_peer *
 	}
 }
 
-/* --- a turn --------------------------------------------------------------------------------------------------- */
+/* --- a turn ------------------------------------------------------------------------------------ */
 
 static void op_add(struct sim_loop *state, uint32_t kind, struct per__sim_peer *peer)
 {

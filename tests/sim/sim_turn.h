@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_turn.h - between sim_backend.c (down-calls) and sim_turn.c (poll): the server's ends of the connections.
+ * sim_turn.h - between sim_backend.c (down-calls) and sim_turn.c (poll): the server's ends of the
+ * connections.
  */
 #ifndef PER_TESTS_SIM_SIM_TURN_H
 #define PER_TESTS_SIM_SIM_TURN_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_world.c - the world itself: seed, clock, scripts, growing byte runs. Knows neither sockets nor the backend line.
- * Called by tests, sim_peer.c and sim_backend.c. Invariant: all randomness of a run comes from per__sim.random.
+ * sim_world.c - the world itself: seed, clock, scripts, growing byte runs. Knows neither sockets nor the
+ * backend line. Called by tests, sim_peer.c and sim_backend.c. Invariant: all randomness of a run comes from
+ * per__sim.random.
  */
 #include "sim_world.h"
 

@@ -66,17 +66,17 @@ struct per__sim_peer {
 	size_t seg_cnt, seg_cap, seg_pos;
 	int64_t last_ns; /* nothing sent later arrives earlier */
 	uint64_t in_given;
-	int64_t eof_ns;  /* SIM_NEVER: not sent */
+	int64_t eof_ns; /* SIM_NEVER: not sent */
 	int64_t reset_ns;
 	uint64_t reset_at_in, reset_at_out, cut_out;
 	bool is_reset;      /* the peer has sent RST */
 	bool is_reset_late; /* the server notices only after the bytes that came before, or when it sends */
 
 	/* server to peer */
-	struct sim_bytes out;   /* taken from the server; the peer has read up to out_read */
+	struct sim_bytes out; /* taken from the server; the peer has read up to out_read */
 	uint64_t out_read;
 	uint64_t rate;
-	int64_t rate_ns;        /* since when the rate applies */
+	int64_t rate_ns; /* since when the rate applies */
 	bool has_fin, has_rst, is_refused;
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ct.h - the bench on which the contract suite holds a backend: a recording core, peers, and bounded waiting.
- * The up-calls defined in ct.c check at every call what holds always (B1, B2, B4, B5, B7, B8); the tests add the rest.
- * A broken rule is remembered and reported by ct_step(), since an assertion inside an up-call would tear the backend.
+ * The up-calls in ct_core.c check at every call what holds always (B1, B2, B4, B5, B7, B8); the tests add the
+ * rest. A broken rule is remembered and reported by ct_step(): an assertion in an up-call would tear the
+ * backend.
  */
 #ifndef PER_TESTS_CONTRACT_CT_H
 #define PER_TESTS_CONTRACT_CT_H
@@ -21,8 +22,8 @@
 
 #define CT_CONNS 300u
 #define CT_KEEP_BYTES 4096u
-#define CT_PATIENCE_S 30      /* a test that waits longer for something has failed */
-#define CT_STEP_NS 10000000   /* longest wait of one step */
+#define CT_PATIENCE_S 30    /* a test that waits longer for something has failed */
+#define CT_STEP_NS 10000000 /* longest wait of one step */
 
 struct ct;
 struct ct_conn;
@@ -42,10 +43,10 @@ struct ct_conn {
 	bool is_paused, is_sending, is_shut, is_close_called, is_closed, has_eof;
 	uint32_t recvs, sents, closes;
 	int error;
-	uint64_t got;          /* bytes received */
-	uint64_t put;          /* bytes of finished sends */
+	uint64_t got; /* bytes received */
+	uint64_t put; /* bytes of finished sends */
 	uint64_t sending_bytes;
-	bool is_pattern;       /* what arrives must be ct_pattern(in_seed, offset) */
+	bool is_pattern; /* what arrives must be ct_pattern(in_seed, offset) */
 	uint32_t in_seed;
 	uint8_t keep[CT_KEEP_BYTES]; /* the first bytes received */
 	struct iovec iov1;
@@ -66,9 +67,9 @@ struct ct {
 	bool is_listening, is_unix, is_init;
 	uint16_t port, index;
 	char path[108];
-	struct ct_conn *conn; /* CT_CONNS */
+	struct ct_conn *conn;   /* CT_CONNS */
 	struct ct_conn *newest; /* the last that was accepted */
-	uint32_t conn_limit;  /* on_accept refuses above */
+	uint32_t conn_limit;    /* on_accept refuses above */
 	uint32_t used, accepts, refused, closes, wakes;
 	bool in_poll, in_up_call;
 	int64_t poll_now_ns; /* loop->now_ns at the last up-call, must not go back */
@@ -93,10 +94,10 @@ struct ct_peer {
 
 /** Remembers the first broken rule. */
 void ct_fail(struct ct *ct, const char *format, ...) PER_PRINTF(2, 3);
-#define CT_CHECK(ct, claim)                                                                        \
-	do {                                                                                       \
-		if (!(claim))                                                                      \
-			ct_fail((ct), "%s:%d: %s", __FILE__, __LINE__, #claim);                    \
+#define CT_CHECK(ct, claim)                                                     \
+	do {                                                                    \
+		if (!(claim))                                                   \
+			ct_fail((ct), "%s:%d: %s", __FILE__, __LINE__, #claim); \
 	} while (0)
 
 /* cmocka's setup and teardown: initial_state is a const struct ct_variant, *state becomes a struct ct. */
@@ -115,19 +116,19 @@ void ct_poll(struct ct *ct, int64_t timeout_ns);
 /** Lets everything happen that can happen by itself. */
 void ct_settle(struct ct *ct);
 /** Steps until the claim holds; fails the test after CT_PATIENCE_S. */
-#define CT_RUN_UNTIL(ct, claim)                                                                    \
-	do {                                                                                       \
-		int64_t ct_limit_ns = ct_real_ns() + (int64_t)CT_PATIENCE_S * 1000000000;              \
-		while (!(claim)) {                                                                 \
-			if (ct_real_ns() > ct_limit_ns)                                            \
-				fail_msg("never happened: %s", #claim);                            \
-			ct_step(ct);                                                               \
-		}                                                                                  \
+#define CT_RUN_UNTIL(ct, claim)                                                           \
+	do {                                                                              \
+		int64_t ct_limit_ns = ct_real_ns() + (int64_t)CT_PATIENCE_S * 1000000000; \
+		while (!(claim)) {                                                        \
+			if (ct_real_ns() > ct_limit_ns)                                   \
+				fail_msg("never happened: %s", #claim);                   \
+			ct_step(ct);                                                      \
+		}                                                                         \
 	} while (0)
 int64_t ct_real_ns(void);
 int ct_open_fds(void);
 
-/* --- connections ------------------------------------------------------------------------------------------------ */
+/* --- connections ------------------------------------------------------------------------------- */
 
 /** A zeroed, unused connection, as on_accept gives them out. NULL: none below conn_limit. */
 struct ct_conn *ct_conn_take(struct ct *ct);
@@ -145,7 +146,7 @@ void ct_close(struct ct_conn *conn, enum per__close_how how);
 /** Closes and waits for on_closed. */
 void ct_close_wait(struct ct_conn *conn, enum per__close_how how);
 
-/* --- peers ------------------------------------------------------------------------------------------------------- */
+/* --- peers ------------------------------------------------------------------------------------- */
 
 /** Only connects; the connection is accepted in a later step. */
 void ct_peer_connect(struct ct *ct, struct ct_peer *peer);
@@ -161,7 +162,7 @@ void ct_peer_close(struct ct_peer *peer);
 void ct_peer_dispose(struct ct_peer *peer);
 /** RST where the link has one (TCP, simulator); a plain close on unix sockets. */
 void ct_peer_reset(struct ct_peer *peer);
-/** Reads exactly len bytes of ct_pattern(seed, offset...), stepping in between; max_read bytes at a time (0: any). */
+/** Reads len bytes of ct_pattern(seed, offset...), stepping in between; max_read at a time (0: any). */
 void ct_peer_expect(struct ct_peer *peer, uint32_t seed, uint64_t offset, uint64_t len, size_t max_read);
 /** Reads on until the end or a reset; returns 0 or the negative errno. Bytes read are dropped and counted. */
 int ct_peer_expect_end(struct ct_peer *peer, uint64_t *bytes);
@@ -175,13 +176,13 @@ PER_INLINE uint8_t ct_pattern(uint32_t seed, uint64_t offset)
 }
 void ct_pattern_fill(uint8_t *dst, size_t len, uint32_t seed, uint64_t offset);
 
-/* --- running ------------------------------------------------------------------------------------------------------ */
+/* --- running ----------------------------------------------------------------------------------- */
 
 struct ct_test {
 	const char *name;
 	CMUnitTestFunction fn;
 };
-#define CT_TEST(fn) { #fn, fn }
+#define CT_TEST(fn) ((struct ct_test){ #fn, fn })
 
 /** Runs the tests on every backend that works here, or on the one named by the environment's PER_BACKEND. */
 int ct_run(const struct ct_test *tests, size_t count);

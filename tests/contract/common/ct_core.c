@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ct_core.c - the recording core of the contract suite: the up-calls, and the down-calls a test makes through them.
- * Checks at every up-call what must always hold. Uses no kernel calls.
+ * ct_core.c - the recording core of the contract suite: the up-calls, and the down-calls a test makes through
+ * them. Checks at every up-call what must always hold. Uses no kernel calls.
  */
 #include "ct.h"
 
@@ -178,7 +178,7 @@ void per__on_closed(struct per__loop *loop, struct per__sock *sock, int error)
 		conn->error = error;
 		ct->closes++;
 		ct->used--;
-		/* B6: nobody else needs the socket any more; the record itself stays readable until it is taken again */
+		/* B6: nobody needs the socket any more; the record stays readable until it is taken again */
 		memset(&conn->sock, 0xee, sizeof(conn->sock));
 		conn->sock.gen = 0;
 		if (conn->on_closed != NULL)
@@ -198,7 +198,7 @@ void per__on_wake(struct per__loop *loop)
 	up_call_end(ct);
 }
 
-/* --- down-calls --------------------------------------------------------------------------------------------------- */
+/* --- down-calls -------------------------------------------------------------------------------- */
 
 void ct_send(struct ct_conn *conn, struct iovec *iov, uint32_t cnt)
 {

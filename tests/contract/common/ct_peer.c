@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ct_peer.c - the far ends: non-blocking kernel sockets, or peers of the simulated world, behind the same calls.
- * Never waits by itself; whoever needs progress steps the loop in between.
+ * ct_peer.c - the far ends: non-blocking kernel sockets, or peers of the simulated world, behind the same
+ * calls. Never waits by itself; whoever needs progress steps the loop in between.
  */
 #include "ct.h"
 
