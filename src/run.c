@@ -43,11 +43,11 @@ static int loop_start(struct per__worker *worker)
 	}
 	if (!worker->is_acceptor && handler->worker_init != NULL)
 		err = handler->worker_init(worker->index, &worker->user_state, handler->user);
-	if (err != 0) {
-		per__worker_end(worker);
-		per__worker_release(worker);
-	}
-	return err < 0 ? err : 0;
+	if (err >= 0)
+		return 0;
+	per__worker_end(worker);
+	per__worker_release(worker);
+	return err;
 }
 
 static void loop_end(struct per__worker *worker)

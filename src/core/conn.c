@@ -58,6 +58,15 @@ void per__conn_watch_rate(struct per__conn *conn)
 	per__conn_set_timer(conn, PER__TIMER_RATE, conn->worker->conf->rate_window_ns);
 }
 
+void per__conn_want_body(struct per__conn *conn, int64_t longer_ns)
+{
+	conn->flags |= PER__CONN_WANT_BODY;
+	if (conn->timer_kind == PER__TIMER_RATE)
+		conn->deadline_ns += longer_ns;
+	else
+		per__conn_watch_rate(conn);
+}
+
 /*
  * Has the peer taken enough of the output in this window? What the kernel has taken tells for a fast one.
  * For a slow one its buffer is asked: it takes more only when a good part of it is free again, so a steady

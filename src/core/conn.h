@@ -170,6 +170,9 @@ void per__conn_set_timer(struct per__conn *conn, enum per__timer_kind kind, int6
 /** Begins a rate window unless one is running. */
 void per__conn_watch_rate(struct per__conn *conn);
 
+/** Input has to come at a minimum rate from here on; the window that is running lasts that much longer. */
+void per__conn_want_body(struct per__conn *conn, int64_t longer_ns);
+
 /** The deadline in the wheel has come: called by worker.c. */
 void per__conn_expired(struct per__conn *conn);
 

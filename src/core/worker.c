@@ -222,7 +222,7 @@ static void stop_check(struct per__worker *worker)
 		stop_begin(worker);
 	if (level >= 2 || now_ns >= worker->stop_deadline_ns) {
 		conns_each(worker, conn_cut);
-		worker->stop_deadline_ns = now_ns;
+		worker->stop_deadline_ns = PER_MIN(worker->stop_deadline_ns, now_ns);
 	}
 	worker->is_done = worker->conns.used == 0 || now_ns >= worker->stop_deadline_ns + CUT_GRACE_NS;
 }

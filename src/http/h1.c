@@ -410,18 +410,27 @@ static void exchange_suspend(struct per_req *req)
 	}
 	if (conn->timer_kind != PER__TIMER_RATE)
 		conn->timer_kind = PER__TIMER_NONE; /* the application's time is its own */
-	if (req->phase == PER__REQ_ANSWER || (req->flags & PER__REQ_PAUSED) != 0) {
-		conn->flags &= ~(uint32_t)PER__CONN_WANT_BODY;
-	} else {
-		conn->flags |= PER__CONN_WANT_BODY;
-		per__conn_watch_rate(conn);
-	}
+	if (req->phase == PER__REQ_ANSWER || (req->flags & PER__REQ_PAUSED) != 0)
+		return;
+	if ((conn->flags & PER__CONN_WANT_BODY) == 0)
+		conn->timer_kind = PER__TIMER_NONE; /* a body that begins has a whole window */
+	per__conn_want_body(conn, 0);
+}
+
+/* The answer was completed outside of the hooks that this file calls. */
+static void h1_on_turn(struct per__conn *conn)
+{
+	struct per_req *req = conn->req;
+
+	if (req != NULL && req->resp == PER__RESP_ENDED)
+		exchange_finish(req);
 }
 
 static size_t h1_on_data(struct per__conn *conn, uint8_t *data, size_t len)
 {
 	size_t used = 0;
 
+	h1_on_turn(conn);
 	while (used < len && conn->proto == &per__proto_h1 &&
 	       (conn->flags & (PER__CONN_HOLD | PER__CONN_CLOSING)) == 0) {
 		size_t n = h1_step(conn, data + used, len - used);
@@ -442,18 +451,11 @@ static void h1_on_open(struct per__conn *conn)
 
 static void h1_on_eof(struct per__conn *conn)
 {
+	h1_on_turn(conn);
 	if (conn->req == NULL)
 		per__conn_finish(conn, false);
 	else
 		bad_request(conn, 400); /* incomplete for ever */
-}
-
-static void h1_on_turn(struct per__conn *conn)
-{
-	struct per_req *req = conn->req;
-
-	if (req != NULL && req->resp == PER__RESP_ENDED)
-		exchange_finish(req);
 }
 
 static void h1_on_writable(struct per__conn *conn)
@@ -491,6 +493,8 @@ static void h1_on_timeout(struct per__conn *conn)
 
 	if (req != NULL && req->phase == PER__REQ_ANSWER)
 		return;
+	if (req == NULL && conn->out_first != NULL)
+		return; /* the request came just in time: its answer leaves at the end of this turn */
 	conn->flags |= PER__CONN_TIMED_OUT;
 	per__count(&conn->worker->counters.timeouts, 1);
 	if (req == NULL)

@@ -130,9 +130,11 @@ int per_req_set_body_max(per_req *req, uint64_t bytes)
 
 void per_req_pause_body(per_req *req)
 {
-	if (req->phase == PER__REQ_ANSWER || !per__req_is_open(req))
+	if (req->phase == PER__REQ_ANSWER || (req->flags & PER__REQ_PAUSED) != 0 || !per__req_is_open(req))
 		return;
 	req->flags |= PER__REQ_PAUSED;
+	req->paused_ns = req->conn->worker->loop.now_ns;
+	req->conn->flags &= ~(uint32_t)PER__CONN_WANT_BODY;
 	per__conn_hold(req->conn);
 }
 
@@ -141,7 +143,10 @@ void per_req_resume_body(per_req *req)
 	if ((req->flags & PER__REQ_PAUSED) == 0 || !per__req_is_open(req))
 		return;
 	req->flags &= (uint16_t)~PER__REQ_PAUSED;
+	if (req->phase == PER__REQ_ANSWER)
+		return; /* the body has ended meanwhile: what follows waits for the answer */
 	per__conn_unhold(req->conn);
+	per__conn_want_body(req->conn, req->conn->worker->loop.now_ns - req->paused_ns);
 }
 
 void per_req_set_data(per_req *req, void *data)

@@ -62,6 +62,7 @@ struct per_req {
 	uint64_t body_left; /* with Content-Length: bytes to come */
 	uint64_t body_max;
 	uint64_t body_seen; /* bytes of content so far */
+	int64_t paused_ns;  /* when the application paused the body */
 	struct per__chunked chunked;
 	struct per__trailers *trailers; /* of a chunked request, or NULL */
 
