@@ -219,13 +219,13 @@ def check_101(response, key=KEY):
 class Ws:
     """A connection behind its handshake. Control frames are returned like messages."""
 
-    def __init__(self, address, path="/ws", *fields, deflate=False, behind=b"", **options):
+    def __init__(self, address, path="/ws", *fields, deflate=False, behind=b"", host="test", **options):
         offer = ["Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"] if deflate is True else \
             [f"Sec-WebSocket-Extensions: {deflate}"] if deflate else []
         key = base64.b64encode(os.urandom(16)).decode()
         self.conn = Conn(address, **options)
         try:
-            self.conn.send(handshake(path, *offer, *fields, key=key) + behind)
+            self.conn.send(handshake(path, *offer, *fields, key=key, host=host) + behind)
             self.response = self.conn.head()
             if self.response.status != 101:
                 self.refusal = self.response
