@@ -25,7 +25,7 @@ serve: build ## build and run the server on PORT (3000); ARGS are added to its c
 	@exec build/release/bin/peregrine --port $(PORT) $(ARGS)
 
 test: ## every test on every backend, under sanitizers too; lint, install, fuzzers (FUZZ_SECONDS=10 each)
-	@tools/setup.sh build test
+	@tools/setup.sh build test $(if $(PER_BROWSER),browser)
 	@tools/check.sh $(STAGES)
 
 test-quick: ## the tests without a sanitizer only

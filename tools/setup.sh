@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs the Debian packages that a job needs and that are missing; says which and why before it does. Quiet and quick when
-# nothing is missing. Usage: setup.sh build|test|bench|coverage ...   (called by the Makefile)
+# nothing is missing. Usage: setup.sh build|test|browser|bench|coverage ...   (called by the Makefile)
 # PER_SETUP=no in the environment skips all of it, for machines that are set up in another way.
 set -eu
 
@@ -25,6 +25,10 @@ packages() {
 	test      clang-tidy          static analysis
 	test      valgrind            counting instructions and allocations
 	test      strace              counting system calls
+	test      python3-websockets? a WebSocket client of somebody else
+	browser   chromium?           a browser in ws_chat
+	browser   nodejs?             npm's WebSocket client
+	browser   npm?                npm's WebSocket client
 	bench     python3             runs the measurements
 	bench     wrk                 load
 	bench     nginx-light         the server to compare with
@@ -54,6 +58,8 @@ if [ "$(uname -s)" != Linux ] || ! command -v dpkg-query >/dev/null 2>&1 || ! co
 fi
 
 is_installed() {
+	# Node.js often comes from elsewhere, and Debian's npm conflicts with that one.
+	case $1 in nodejs | npm) command -v npm >/dev/null 2>&1 && return ;; esac
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
