@@ -230,13 +230,12 @@ enum per__inflate_result per__inflate_piece(struct per__inflater *inflater, cons
 {
 	z_stream *stream = &inflater->stream;
 	const size_t room = PER_MIN(cap, (size_t)UINT32_MAX);
-	enum per__inflate_result result = PER__INFLATE_MORE;
+	enum per__inflate_result result;
 
 	PER_ASSERT(cap > 0);
 	stream->next_out = dst;
 	stream->avail_out = (uInt)room;
-	if (inflater->tail_pos == 0)
-		result = feed(inflater, data, len);
+	result = feed(inflater, data, len);
 	if (result == PER__INFLATE_MORE && is_end) {
 		result = feed_tail(inflater);
 		if (result == PER__INFLATE_MORE) {

@@ -240,7 +240,6 @@ static AVX2 __attribute__((noinline)) bool blocks_are_valid(const uint8_t *data,
 
 		if (_mm256_movemask_epi8(now) == 0) {
 			errors = _mm256_or_si256(errors, cut); /* ASCII goes on with nothing */
-			cut = _mm256_setzero_si256();
 		} else {
 			errors = _mm256_or_si256(errors, block_errors(&wide, before, now));
 			cut = _mm256_subs_epu8(now, whole);

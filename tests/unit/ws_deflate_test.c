@@ -22,6 +22,7 @@ struct budget {
 	struct per__deflate_memory memory;
 	size_t bytes, bytes_max; /* taken now; at most at any time */
 	unsigned taken, fail_at; /* allocations so far; which one fails, from 1; 0: none */
+	uint8_t fill;            /* what blocks hold: they are not promised to be zeroed */
 };
 
 static void *budget_take(void *arg, size_t bytes)
@@ -33,7 +34,7 @@ static void *budget_take(void *arg, size_t bytes)
 		return NULL;
 	block = malloc(16 + bytes);
 	assert_non_null(block);
-	memset(block, 0xa5, 16 + bytes); /* blocks are not promised to be zeroed */
+	memset(block, budget->fill, 16 + bytes);
 	*block = bytes;
 	budget->bytes += bytes;
 	budget->bytes_max = PER_MAX(budget->bytes, budget->bytes_max);
@@ -51,7 +52,8 @@ static void budget_give(void *arg, void *ptr)
 
 static void budget_init(struct budget *budget)
 {
-	*budget = (struct budget){ .memory = { .take = budget_take, .give = budget_give, .arg = budget } };
+	*budget = (struct budget){ .memory = { .take = budget_take, .give = budget_give, .arg = budget },
+				   .fill = 0xa5 };
 }
 
 /* --- messages --------------------------------------------------------------------------------- */
@@ -495,6 +497,28 @@ static void test_inflate_final_blocks_keep_the_window(void **state)
 	assert_int_equal(budget.bytes, 0);
 }
 
+/* Nothing at all, compressed: some send that for an empty message. */
+static void test_inflate_nothing_is_an_empty_message(void **state)
+{
+	struct budget budget;
+
+	(void)state;
+	for (unsigned fill = 0; fill < 256; fill += 5) {
+		struct per__inflater *inflater;
+
+		budget_init(&budget);
+		budget.fill = (uint8_t)fill;
+		inflater = per__inflater_new(&budget.memory, 15, false);
+		assert_non_null(inflater);
+		for (size_t i = 0; i < 3; i++) {
+			check_inflated(inflater, BYTES(""), 1, 1, BYTES(""));
+			check_inflated(inflater, BYTES("\xf2\x48\xcd\xc9\xc9\x07\x00"), 1, 1, BYTES("Hello"));
+		}
+		per__inflater_free(inflater);
+		assert_int_equal(budget.bytes, 0);
+	}
+}
+
 static void test_inflate_looking_back_beyond_what_was_agreed_is_bad(void **state)
 {
 	struct bytes noise = message(NOISE, 600, 3), zeros = message(ZEROS, 1000, 3);
@@ -729,6 +753,7 @@ int main(void)
 		cmocka_unit_test(test_deflate_without_room_fails_and_the_next_message_is_right),
 		cmocka_unit_test(test_deflater_forget_lets_another_compressor_in_between),
 		cmocka_unit_test(test_inflate_final_blocks_keep_the_window),
+		cmocka_unit_test(test_inflate_nothing_is_an_empty_message),
 		cmocka_unit_test(test_inflate_looking_back_beyond_what_was_agreed_is_bad),
 		cmocka_unit_test(test_inflate_a_message_cut_off_anywhere_is_bad),
 		cmocka_unit_test(test_inflate_damaged_data_is_bad_at_every_cut),

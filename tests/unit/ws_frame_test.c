@@ -13,7 +13,7 @@
 
 #include "ws/frame.h"
 
-/* --- reading headers --------------------------------------------------------------------------------- */
+/* --- reading headers -------------------------------------------------------------------------- */
 
 /* The smallest extended length that may follow, as the model sees it: 0 for the 7-bit form. */
 static size_t model_extra(uint8_t second)
@@ -153,7 +153,7 @@ static void test_frame_parse_fields_are_those_of_the_bytes(void **state)
 	assert_memory_equal(frame.mask, "\1\2\3\4", 4);
 }
 
-/* --- writing headers --------------------------------------------------------------------------------- */
+/* --- writing headers -------------------------------------------------------------------------- */
 
 struct head_case {
 	uint8_t opcode;
@@ -209,7 +209,7 @@ static void test_frame_head_with_a_mask_added_is_read_back(void **state)
 	}
 }
 
-/* --- masking ----------------------------------------------------------------------------------------- */
+/* --- masking ---------------------------------------------------------------------------------- */
 
 #define MASK_BYTES_MAX 1400u
 #define GUARD 64u
@@ -298,7 +298,7 @@ static void test_mask_ends_with_its_memory(void **state)
 	per__ws_mask(NULL, 0, mask, 3);
 }
 
-/* --- close codes ------------------------------------------------------------------------------------- */
+/* --- close codes ------------------------------------------------------------------------------ */
 
 static void test_close_code_ranges_of_section_7_4(void **state)
 {
