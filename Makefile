@@ -50,9 +50,11 @@ coverage: ## line and branch coverage, into build/coverage/report
 		--html-details build/coverage/report/index.html
 	@echo "report: build/coverage/report/index.html"
 
-lint: ## layers, banned functions, lengths, layout
+lint: ## layers, banned functions, lengths, layout; links and tables of the documents
 	@tools/setup.sh build test
 	@python3 tools/lint_test.py
+	@python3 tools/check_docs_test.py
+	@python3 tools/check_docs.py
 	@python3 tools/lint.py
 
 tidy: ## clang-tidy over the library, the program and the examples

@@ -90,14 +90,15 @@ typedef struct per_handler {
 	/*
 	 * The exchange is over; req is not valid after this returns. Called exactly once for each request
 	 * that any other hook has seen. error is 0 when the whole answer was handed to the connection, else
-	 * PER_EGONE (the peer has left), PER_ETIMEDOUT, PER_EPROTO (a broken body), PER_ENOMEM, PER_ETOOBIG.
+	 * PER_EGONE (the peer has left), PER_ETIMEDOUT, PER_EPROTO (a broken body, or an answer that ended
+	 * short of its length), PER_ENOMEM, PER_ETOOBIG.
 	 */
 	void (*on_done)(per_req *req, int error, void *user);
 
 	/*
 	 * Run on each worker's own thread before its first request and after its last. *state is the
-	 * worker's own pointer, read with per_req_worker_state(). A negative return keeps the server from
-	 * starting.
+	 * worker's own pointer, read with per_req_worker_state() and per_ws_worker_state(). A negative
+	 * return keeps the server from starting: per_server_run() returns it.
 	 */
 	int (*worker_init)(unsigned worker, void **state, void *user);
 	void (*worker_exit)(unsigned worker, void *state, void *user);
@@ -109,9 +110,10 @@ typedef struct per_handler {
 /** The configuration of a server. Everything is copied by per_server_new(). */
 typedef struct per_config {
 	/* --- where to listen ------------------------------------------------------------------------- */
-	const char *host;         /* with port: the address to listen on; default: every address */
-	uint16_t port;            /* used when there are no listeners below; default 3000 */
-	const per_listen *listen; /* listeners */
+	const char *host; /* with port: the address to listen on; default: every address */
+	/* used when there are no listeners below; default 3000; a free port: a listener with ":0" */
+	uint16_t port;
+	const per_listen *listen; /* listeners, at most 64 */
 	size_t listen_count;
 	/* "10.0.0.0/8, ::1, unix": peers whose PROXY header is believed; default none */
 	const char *proxy_trusted;
@@ -123,7 +125,11 @@ typedef struct per_config {
 	/* what reaches `log`; 0 (errors) is raised to PER_LOG_WARN unless log_errors_only */
 	per_log_level log_level;
 	bool log_errors_only;
-	bool handle_signals; /* per_server_run() stops at SIGINT and SIGTERM; never done unless asked for */
+	/*
+	 * SIGINT and SIGTERM call per_server_stop(), from per_server_new() until per_server_free(); never
+	 * done unless asked for, and for at most 16 servers of a process
+	 */
+	bool handle_signals;
 
 	/* --- engine ---------------------------------------------------------------------------------- */
 	per_backend backend;
@@ -134,10 +140,16 @@ typedef struct per_config {
 	unsigned accept_threads;
 	size_t stack_bytes;       /* stack of a worker thread; default: the system's */
 	unsigned connections_max; /* open at once, over all workers; default 65,536 */
-	/* most memory for buffers, over all workers; default 512 MiB; see per_server_memory() */
+	/*
+	 * most memory for input that waits, bodies, output and compression, over all workers; default
+	 * 512 MiB; connections and receive buffers are beside it, see per_server_memory()
+	 */
 	size_t memory_bytes;
 	unsigned recv_buf_bytes; /* one receive buffer; default 16 KiB; 1 KiB to 1 MiB */
-	/* receive buffers of one worker (io_uring); default 512, a power of two, 8 to 16,384 */
+	/*
+	 * receive buffers of one worker that the kernel may have at a time (io_uring; some more are
+	 * reserved); default 512, a power of two, 8 to 16,384
+	 */
 	unsigned recv_buf_count;
 
 	/* --- limits ---------------------------------------------------------------------------------- */
@@ -148,10 +160,14 @@ typedef struct per_config {
 	/* a buffered body, else 413; default 1 MiB; per_req_set_body_max() overrides */
 	uint64_t body_bytes_max;
 	unsigned requests_per_connection_max; /* then the connection is closed politely; default: no limit */
-	size_t write_queue_bytes;             /* per connection, where PER_EAGAIN begins; default 256 KiB */
+	/* per connection, where PER_EAGAIN begins and the next pipelined request waits; default 256 KiB */
+	size_t write_queue_bytes;
 
 	/* --- timeouts, in milliseconds ----------------------------------------------------------------- */
-	/* from the first byte of a head (or the accept) to its end, else 408; default 15,000 */
+	/*
+	 * from the first byte of a head (of the first one: from the accept) to its end, else 408, or a close
+	 * when nothing was sent; default 15,000
+	 */
 	unsigned head_timeout_ms;
 	unsigned idle_timeout_ms; /* between requests of a connection; default 60,000 */
 	/* how long a body or a response may fall short of its rate; default 10,000 */
@@ -159,7 +175,7 @@ typedef struct per_config {
 	unsigned body_rate_min; /* bytes/s a request body has to arrive at, else 408; default 240 */
 	/* bytes/s a client has to take a response at, else it is cut; default 240 */
 	unsigned write_rate_min;
-	/* after an error answer: how long to wait for the peer's close; default 2,000 */
+	/* after the last answer: how long the peer may be silent before it closes; default 2,000 */
 	unsigned linger_timeout_ms;
 	unsigned stop_timeout_ms; /* per_server_stop(): requests in flight get this long; default 10,000 */
 

@@ -78,15 +78,18 @@ PER_API per_str per_req_body(const per_req *req);
 PER_API int64_t per_req_content_length(const per_req *req);
 
 /**
- * In on_head: deliver the body to on_body in pieces instead of collecting it. Returns 0, or PER_ESTATE
- * elsewhere.
+ * In on_head: deliver the body to on_body in pieces instead of collecting it. per_config.body_bytes_max does
+ * not hold for it; per_req_set_body_max() sets a limit. Returns 0, or PER_ESTATE elsewhere.
  */
 PER_API int per_req_stream_body(per_req *req);
 
 /** In on_head: the most bytes this request's body may have, else 413. Returns 0, or PER_ESTATE elsewhere. */
 PER_API int per_req_set_body_max(per_req *req, uint64_t bytes);
 
-/** While a body is streamed: no on_body until per_req_resume_body(); the peer is slowed down. */
+/**
+ * While a body is streamed: no on_body until per_req_resume_body(); the peer is slowed down. Nothing happens
+ * when the body is complete. Pieces that wait come after the hook has returned.
+ */
 PER_API void per_req_pause_body(per_req *req);
 PER_API void per_req_resume_body(per_req *req);
 
@@ -105,7 +108,7 @@ PER_API per_server *per_req_server(const per_req *req);
  * is used.
  *
  * buf, cap  where to; at least 64 bytes
- * returns   the length in bytes without the NUL, or a negative PER_E*
+ * returns   the length in bytes without the NUL; "unknown" when the kernel cannot tell any more
  */
 PER_API int per_req_peer(per_req *req, char *buf, size_t cap);
 
@@ -128,8 +131,9 @@ PER_API per_str per_query_get(per_str query, per_str name);
 /**
  * Decodes %XX, and '+' as a space when plus_is_space (application/x-www-form-urlencoded).
  *
- * dst, cap  where to; may be the place of src itself
+ * dst, cap  where to; may be the place of src itself; no NUL is added
  * returns   the decoded length in bytes; PER_EINVAL for a '%' without two hexadecimal digits; PER_ETOOBIG
+ *           when cap is too small
  */
 PER_API int64_t per_percent_decode(char *dst, size_t cap, per_str src, bool plus_is_space);
 

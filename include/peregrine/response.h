@@ -29,10 +29,11 @@ typedef void (*per_release_fn)(void *arg);
  * Adds a field to the answer that has not begun yet. The same name may be added again.
  *
  * name     a token (RFC 9110 section 5.6.2)
- * value    any length that fits the connection's buffers; no CR, LF or NUL; copied
- * returns  0; PER_EINVAL for a bad name or value, or for Content-Length, Transfer-Encoding and Date, which
- *          are the library's ("Connection: close" is understood and closes); PER_ETOOBIG; PER_ESTATE when
- *          the answer has begun
+ * value    no control character but tab, no whitespace at its ends; copied
+ * returns  0; PER_EINVAL for a bad name or value, for Content-Length, Transfer-Encoding and Date, which are
+ *          the library's, and for Connection ("close" is understood and closes, "keep-alive" is ignored);
+ *          PER_ETOOBIG above 64 KiB for all fields together; PER_ESTATE when the answer has begun;
+ *          PER_ENOMEM; PER_EGONE
  */
 PER_API int per_header(per_req *req, per_str name, per_str value);
 
@@ -72,25 +73,31 @@ PER_API int per_begin(per_req *req, int status, int64_t length);
  *
  * data, len  copied before return; len in bytes
  * returns    0: all queued. PER_EAGAIN: none queued, the connection is above its high-water mark;
- *            on_writable will be called. PER_ETOOBIG: more than the announced length. PER_ESTATE: not
- *            begun, or ended. PER_EGONE. PER_ENOMEM: above the memory budget.
+ *            on_writable will be called. PER_ETOOBIG: more than the announced length, or 512 MiB at once.
+ *            PER_ESTATE: not begun, or ended. PER_EGONE. PER_ENOMEM: above the memory budget, none queued.
  * source     RFC 9112 section 7.1 when no length was announced
  */
 PER_API int per_write(per_req *req, const void *data, size_t len);
 
 /**
- * As per_write(), without a copy: data is lent until release is called (exactly once, also after an error).
+ * As per_write(), without a copy: data is lent until release is called. That happens exactly once, also after
+ * an error: after PER_EAGAIN it has been called already, and the next try needs a new loan. A failure in the
+ * middle of a chunk cuts the connection.
  */
 PER_API int per_write_ref(per_req *req, const void *data, size_t len, per_release_fn release, void *arg);
 
 /**
- * Adds a trailer field to an answer of unknown length, before per_end(). Dropped for HTTP/1.0. Errors as
- * per_header().
+ * Adds a trailer field to an answer of unknown length, between per_begin() and per_end(). Dropped for
+ * HTTP/1.0.
+ *
+ * returns  as per_header(); PER_EINVAL also for fields that belong into a head (RFC 9110 section 6.5.1);
+ *          PER_ESTATE when the answer has not begun, has ended, or has announced its length
  */
 PER_API int per_trailer(per_req *req, per_str name, per_str value);
 
 /**
- * Ends a streamed answer. Ending short of the announced length cuts the connection (the peer must notice).
+ * Ends a streamed answer. Ending short of the announced length closes the connection, so that the peer
+ * notices; on_done then tells PER_EPROTO.
  *
  * returns  0; PER_ESTATE when not begun or already ended; PER_EGONE
  */
@@ -105,7 +112,7 @@ PER_API int per_end(per_req *req);
  */
 PER_API int per_interim(per_req *req, int status);
 
-/** Cuts the connection at once, without an answer. req is gone when the current hook has returned. */
+/** Cuts the connection with a reset, without an answer. req is gone when on_done has come, with PER_EGONE. */
 PER_API void per_abort(per_req *req);
 
 /* --- answering later, from any thread --------------------------------------------------------- */
@@ -121,11 +128,12 @@ typedef struct per_ref {
 } per_ref;
 
 /**
- * Keeps the exchange open after the hook returns, so that it can be answered later. May be called repeatedly.
+ * Keeps the exchange open after the hook returns, so that it can be answered later. May be called repeatedly,
+ * also for the reference of a streamed answer that goes on. There is no timeout for the answer.
  *
  * out      the reference for per_post(); may be NULL when the answer comes from on_writable or the same
  *          thread
- * returns  0, or PER_ESTATE when already answered
+ * returns  0, or PER_ESTATE when the answer is complete
  */
 PER_API int per_defer(per_req *req, per_ref *out);
 
@@ -138,8 +146,7 @@ typedef void (*per_post_fn)(per_req *req, void *arg);
 /**
  * Runs a function on the worker that owns an exchange, soon.
  *
- * fn, arg  called exactly once if this returns 0 (with req == NULL when the exchange has ended, or the
- *          server stops)
+ * fn, arg  called exactly once if this returns 0, with req == NULL when the exchange has ended by then
  * returns  0; PER_EAGAIN when the worker's queue is full; PER_EGONE when the worker has ended; PER_EINVAL.
  *          After an error fn is not called.
  * threads  any, while the server object exists

@@ -12,7 +12,8 @@ extern "C" {
 #endif
 
 /**
- * per_server_new() for a caller that was compiled with a per_config of another size. Use per_server_new().
+ * per_server_new() for a caller that was compiled with a per_config of another size: fields that one side
+ * does not know are zero. Use per_server_new().
  */
 PER_API int per_server_new_sized(per_server **out, const per_config *config, size_t config_bytes);
 
@@ -23,7 +24,8 @@ PER_API int per_server_new_sized(per_server **out, const per_config *config, siz
  * out      the new server, to be given back with per_server_free(); NULL after an error
  * config   copied; may be changed or freed afterwards
  * returns  0; PER_EINVAL with the reason in the log; PER_EADDR, PER_EADDRINUSE, PER_EACCES, PER_EMFILE for a
- *          listener; PER_ENOMEM; PER_ENOTSUP when the chosen backend does not work here
+ *          listener; PER_ENOMEM; PER_ENOTSUP when the chosen backend does not work here; PER_EAGAIN when
+ *          too many servers want signals; PER_ESYS with the reason in the log
  * threads  any
  */
 static inline int per_server_new(per_server **out, const per_config *config)
@@ -34,8 +36,9 @@ static inline int per_server_new(per_server **out, const per_config *config)
 /**
  * Runs the server: starts the worker threads, returns when it has been stopped and all of them have ended.
  *
- * returns  0 after per_server_stop() or a signal; a negative PER_E* when a worker could not start
- * threads  one call per server
+ * returns  0 after per_server_stop() or a signal; a negative PER_E* when a worker could not start (then none
+ *          goes on); PER_ESTATE when it has run before, or is polled
+ * threads  one call per server; the calling thread only waits
  */
 PER_API int per_server_run(per_server *server);
 
@@ -45,7 +48,9 @@ PER_API int per_server_run(per_server *server);
  *
  * timeout_ms  how long to wait for something to do: 0 not at all, -1 without limit
  * returns     1 when there is more to come, 0 when the server has been stopped and has finished, or a
- *             negative PER_E*; PER_EINVAL when the server was made with more than one worker
+ *             negative PER_E*; PER_EINVAL when the server was made with more than one worker or with
+ *             acceptors; PER_ESTATE when it is run by per_server_run()
+ * threads     the one that made the first call
  */
 PER_API int per_server_poll(per_server *server, int timeout_ms);
 
@@ -58,7 +63,10 @@ PER_API int per_server_poll(per_server *server, int timeout_ms);
  */
 PER_API int per_server_poll_fd(per_server *server);
 
-/** Milliseconds until per_server_poll() has to be called for its timers, -1: no timer is running. */
+/**
+ * Milliseconds until per_server_poll() has to be called for its timers, -1: no timer is running. Same thread
+ * as per_server_poll().
+ */
 PER_API int per_server_poll_timeout_ms(per_server *server);
 
 /**
@@ -70,7 +78,10 @@ PER_API int per_server_poll_timeout_ms(per_server *server);
  */
 PER_API void per_server_stop(per_server *server);
 
-/** Frees a server that is not running. NULL is allowed. Its connections, if any, are cut. */
+/**
+ * Frees a server that is not running: after per_server_run() has returned, or on the thread that polls it.
+ * NULL is allowed. Its connections, if any, are cut. No other thread may use the server from here on.
+ */
 PER_API void per_server_free(per_server *server);
 
 /**
@@ -84,14 +95,14 @@ PER_API int per_server_port(const per_server *server, size_t listener);
 
 /**
  * The address of a listener in a form a person can read, for example "http://127.0.0.1:3000"; NULL after
- * the last.
+ * the last. Owned by the server, and so are the next two. Any thread.
  */
 PER_API const char *per_server_address(const per_server *server, size_t listener);
 
 /** The name of the backend in use ("io_uring", "epoll", "kqueue"). */
 PER_API const char *per_server_backend(const per_server *server);
 
-/** Why this backend: "io_uring: works here", "io_uring: EPERM, blocked by seccomp; using epoll". */
+/** Why this backend: "using io_uring", "io_uring: EPERM, blocked by seccomp; using epoll". */
 PER_API const char *per_server_backend_reason(const per_server *server);
 
 /** How many workers the server has. */
@@ -118,11 +129,11 @@ typedef struct per_stats {
 	uint64_t accept_errors;     /* EMFILE, ENFILE, ENOBUFS, ENOMEM and the like while accepting */
 	uint64_t accept_refused;    /* connections closed at once: no free slot */
 	uint64_t accept_pauses;     /* times accepting was suspended for either reason */
-	uint64_t bad_requests;      /* answered with a 4xx by the library itself */
+	uint64_t bad_requests;      /* refused by the library: 4xx but 408, 501, 505, a bad PROXY header */
 	uint64_t timeouts;          /* connections ended by a timeout */
 	uint64_t overflow_blocks;   /* buffers larger than a block that had to be taken */
 	uint64_t overflow_failures; /* such buffers that were refused: above the memory budget */
-	uint64_t posts;             /* functions run by per_post() */
+	uint64_t posts;             /* functions run by per_post() and per_ws_post() */
 	uint64_t reserved[12];
 } per_stats;
 
@@ -154,8 +165,9 @@ PER_API int per_server_prometheus(const per_server *server, char *buf, size_t ca
  * The account of the memory that was reserved at startup: one line per purpose, with counts and bytes. The
  * memory is reserved as address space; a page costs nothing until it is first used.
  *
- * returns  the length in bytes without the NUL, or PER_ETOOBIG when cap is too small
- * threads  any
+ * buf, cap  where to; the text is terminated by NUL
+ * returns   the length in bytes without the NUL, or PER_ETOOBIG when cap is too small
+ * threads   any
  */
 PER_API int per_server_memory(const per_server *server, char *buf, size_t cap);
 
@@ -163,8 +175,9 @@ PER_API int per_server_memory(const per_server *server, char *buf, size_t cap);
  * What this machine supports, tried out rather than guessed from version numbers: one line per backend,
  * with the reason when one does not work and the features that were found.
  *
- * returns  the length in bytes without the NUL, or PER_ETOOBIG when cap is too small
- * threads  any
+ * buf, cap  where to; the text is terminated by NUL
+ * returns   the length in bytes without the NUL, or PER_ETOOBIG when cap is too small
+ * threads   any
  */
 PER_API int per_probe(char *buf, size_t cap);
 

@@ -19,6 +19,7 @@ extern "C" {
 /** One WebSocket connection. Lent to the hooks: valid from on_open until on_close has returned. */
 typedef struct per_ws per_ws;
 
+/** Kinds of messages; the numbers are the opcodes (RFC 6455 section 5.2). */
 typedef enum per_ws_type {
 	PER_WS_TEXT = 1, /* UTF-8, checked as it arrives; what is sent is not checked */
 	PER_WS_BINARY = 2,
@@ -50,8 +51,8 @@ typedef struct per_ws_handler {
 	void (*on_piece)(per_ws *ws, per_ws_type type, void *data, size_t len, bool is_last, void *user);
 
 	/*
-	 * What was queued has shrunk below half of queue_bytes, after a send that met PER_EAGAIN or was
-	 * dropped.
+	 * What was queued has shrunk to half of queue_bytes or less, after a send that met PER_EAGAIN or
+	 * was dropped.
 	 */
 	void (*on_drain)(per_ws *ws, void *user);
 
@@ -70,8 +71,8 @@ typedef struct per_ws_handler {
 } per_ws_handler;
 
 /**
- * How a kind of WebSocket behaves. Zero means the default. Must stay valid and unchanged while connections
- * use it.
+ * How a kind of WebSocket behaves. Zero means the default. Borrowed: must stay valid and unchanged while
+ * connections use it. Nothing here is refused: docs/configuration.md says what values out of range do.
  */
 typedef struct per_ws_config {
 	per_ws_handler handler;
@@ -91,7 +92,11 @@ typedef struct per_ws_config {
 	bool server_no_context_takeover; /* compress each message by itself: less memory, larger messages */
 	bool client_no_context_takeover; /* ask the client to do so */
 	size_t deflate_min_bytes;        /* shorter messages are sent as they are; default 64 */
-	/* contexts of all connections of one worker; above it messages are sent as they are; default 64 MiB */
+	/*
+	 * Contexts of all connections of one worker; default 64 MiB, taken from per_config.memory_bytes; the
+	 * largest value in use holds. Above it messages are sent as they are; a compressed message that
+	 * arrives and would need a new context ends its connection with 1011.
+	 */
 	size_t deflate_memory_bytes;
 	void *reserved[8];
 } per_ws_config;
@@ -106,54 +111,66 @@ PER_API bool per_ws_is_upgrade(const per_req *req);
 PER_API bool per_ws_offers_protocol(const per_req *req, per_str protocol);
 
 /**
- * Answers a request with 101 and makes its connection a WebSocket; fields added with per_header() are sent
- * along. If the request is no valid opening handshake it is answered with 400, or with 426 and
- * Sec-WebSocket-Version for another version.
+ * Answers a complete request (in on_request, or later) with 101 and makes its connection a WebSocket; fields
+ * added with per_header() are sent along. If the request is no valid opening handshake it is answered with
+ * 400, or with 426 and Sec-WebSocket-Version for another version.
  *
  * config    borrowed while the connection lives
  * protocol  the subprotocol chosen, one that the client offers; absent or empty: none
  * data      the application's pointer, per_ws_data()
  * returns   0: the request is answered with 101, on_open follows; PER_EPROTO: it was answered with the
- *           error; PER_EINVAL for a protocol that was not offered; PER_ESTATE when already answered;
- *           PER_ENOMEM; PER_EGONE
+ *           error; PER_EINVAL without a config, or for a protocol that was not offered; PER_ESTATE when
+ *           already answered, or before the request is complete; PER_ENOMEM; PER_ETOOBIG; PER_EGONE
  * source    RFC 6455 section 4.2
  */
 PER_API int per_ws_accept(per_req *req, const per_ws_config *config, per_str protocol, void *data);
 
 /**
- * Sends a message.
+ * Sends a message. Everything that is sent in one turn of the worker leaves together.
  *
- * data, len  copied before return
- * returns    0: queued, or kept or dropped as the policy says; PER_EAGAIN: queued (or kept, or dropped),
- *            and the connection is above queue_bytes: on_drain will be called; PER_ESTATE after a close;
- *            PER_EGONE; PER_ENOMEM
+ * data, len  copied before return; len at most 512 MiB
+ * returns    0: queued. PER_EAGAIN: above queue_bytes; the message that reached the limit was queued, a later
+ *            one kept or dropped as the policy says; on_drain will be called. PER_ESTATE after a close, also
+ *            the one that PER_WS_POLICY_CLOSE has just begun; PER_EINVAL; PER_EGONE; PER_ENOMEM
  */
 PER_API int per_ws_send(per_ws *ws, per_ws_type type, const void *data, size_t len);
 
-/** Sends a ping with 0 to 125 bytes. Pings on idle connections are sent without being asked for. */
+/**
+ * Sends a ping. Pings on idle connections are sent without being asked for.
+ *
+ * data, len  copied before return; 0 to 125 bytes
+ * returns    0; PER_EINVAL; PER_ESTATE after a close; PER_ENOMEM; PER_EGONE
+ */
 PER_API int per_ws_ping(per_ws *ws, const void *data, size_t len);
 
 /**
  * Begins the closing handshake. Messages queued before are sent first; none can be sent after.
  *
  * code     1000 to 1003, 1007 to 1014, or 3000 to 4999; 0: a close frame without a code
- * reason   at most 123 bytes of UTF-8
- * returns  0; PER_EINVAL; PER_ESTATE when already closing
+ * reason   at most 123 bytes of UTF-8, none without a code; copied
+ * returns  0; PER_EINVAL; PER_ESTATE when already closing or gone; PER_ENOMEM
+ * source   RFC 6455 sections 5.5.1 and 7.4
  */
 PER_API int per_ws_close(per_ws *ws, int code, per_str reason);
 
-/** Cuts the connection without a closing handshake. on_close comes with 1006. */
+/** Cuts the connection without a closing handshake. on_close comes later, with 1006 if no close had begun. */
 PER_API void per_ws_abort(per_ws *ws);
 
-/** No on_message until resumed; the peer is slowed down. Control frames wait as well. */
+/**
+ * No message until resumed; the peer is slowed down. Control frames wait as well, pongs among them: a pause
+ * that is longer than idle_timeout_ms and pong_timeout_ms together looks like a peer that is gone.
+ */
 PER_API void per_ws_pause(per_ws *ws);
 PER_API void per_ws_resume(per_ws *ws);
 
 /** Bytes queued and not yet with the kernel. */
 PER_API size_t per_ws_queued(const per_ws *ws);
 
+/** The application's pointer: what per_ws_accept() was given, until it is set anew. */
 PER_API void per_ws_set_data(per_ws *ws, void *data);
 PER_API void *per_ws_data(const per_ws *ws);
+
+/** The pointer of the worker that owns ws, from worker_init, and the server. */
 PER_API void *per_ws_worker_state(const per_ws *ws);
 PER_API per_server *per_ws_server(const per_ws *ws);
 
@@ -168,20 +185,27 @@ PER_API per_ref per_ws_ref(const per_ws *ws);
 /** Run on the worker that owns the connection; ws is NULL when it has ended. */
 typedef void (*per_ws_post_fn)(per_ws *ws, void *arg);
 
-/** As per_post(), for a WebSocket. */
+/** As per_post(), for a WebSocket: the same errors, the same promise that fn is called exactly once. */
 PER_API int per_ws_post(per_server *server, per_ref ref, per_ws_post_fn fn, void *arg);
 
 /**
- * Sends a message from any thread; data is copied. Returns 0, PER_EAGAIN (the worker's queue is full),
- * PER_EGONE, PER_ENOMEM.
+ * Sends a message from any thread, through the worker that owns the connection. What per_ws_send() answers
+ * there is not told; a connection that has ended by then gets nothing.
+ *
+ * data, len  copied before return, to the heap
+ * returns    0; PER_EAGAIN when the worker's queue is full; PER_EINVAL for a reference that names no worker;
+ *            PER_EGONE when the worker has ended; PER_ENOMEM
+ * threads    any, while the server object exists
  */
 PER_API int per_ws_send_to(per_server *server, per_ref ref, per_ws_type type, const void *data, size_t len);
 
 /**
- * Joins or leaves a topic: any name of 1 to 255 bytes. Leaving happens by itself at the end of the
+ * Joins or leaves a topic: any name of 1 to 255 bytes, copied. Leaving happens by itself at the end of the
  * connection.
  *
- * returns  0 (also when nothing changes); PER_EINVAL; PER_ENOMEM
+ * returns  0 (also when nothing changes); PER_EINVAL; PER_ENOMEM: a worker has room for as many topics as
+ *          connections, and for four memberships per connection
+ * threads  the worker that owns ws
  */
 PER_API int per_ws_subscribe(per_ws *ws, per_str topic);
 PER_API int per_ws_unsubscribe(per_ws *ws, per_str topic);
@@ -191,8 +215,10 @@ PER_API int per_ws_unsubscribe(per_ws *ws, per_str topic);
  * Messages of one publishing thread arrive at each subscriber in order; a slow subscriber meets its policy
  * and delays nobody.
  *
- * returns  0; PER_EAGAIN when too much is being published at once; PER_EINVAL; PER_ENOMEM
- * threads  any
+ * data, len  copied before return, to the heap; len at most 64 MiB
+ * returns    0; PER_EAGAIN when more than 256 MiB are being published at once, or the heap is used up;
+ *            PER_EINVAL
+ * threads    any, while the server object exists
  */
 PER_API int per_ws_publish(per_server *server, per_str topic, per_ws_type type, const void *data, size_t len);
 
