@@ -25,10 +25,10 @@ static void deliver(struct per_ws *ws, uint8_t *data, size_t len, bool is_last)
 
 	if (ws->state != PER__WS_OPEN)
 		return; /* after our close frame messages are read past */
-	if (handler->on_piece != NULL)
-		handler->on_piece(ws, type, data, len, is_last, handler->user);
-	else if (handler->on_message != NULL)
+	if (handler->on_piece == NULL && handler->on_message != NULL)
 		handler->on_message(ws, type, data, len, handler->user);
+	else if (handler->on_piece != NULL && (len > 0 || is_last)) /* an empty fragment is no piece */
+		handler->on_piece(ws, type, data, len, is_last, handler->user);
 }
 
 static void msg_drop(struct per_ws *ws)
