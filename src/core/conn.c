@@ -184,6 +184,8 @@ void per__conn_switch(struct per__conn *conn)
 	conn->proto_next = NULL;
 	per__conn_unhold(conn);
 	conn->proto->on_open(conn);
+	if (PER_UNLIKELY(conn->worker->is_stopping) && per__conn_is_open(conn))
+		conn->proto->on_stop(conn); /* the others have heard of it before */
 }
 
 void per__conn_finish(struct per__conn *conn, bool with_linger)

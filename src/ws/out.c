@@ -152,6 +152,7 @@ int per_ws_send(per_ws *ws, per_ws_type type, const void *data, size_t len)
 	err = queue_message(ws, type, data, len);
 	if (err != 0)
 		return err;
+	latest_drop(ws); /* an older one must not come behind it */
 	return is_full(ws) ? PER_EAGAIN : 0;
 }
 
@@ -208,4 +209,6 @@ void per__ws_send_shared(struct per_ws *ws, struct per__publication *pub)
 	local->refs++;
 	if (per__out_lend(ws->conn, frame->data, frame->len, per__pub_release, local) != 0)
 		per__conn_close(ws->conn, PER__CLOSE_RESET);
+	else
+		latest_drop(ws);
 }

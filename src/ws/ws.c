@@ -49,29 +49,50 @@ static void idle_timer_set(struct per_ws *ws)
 		ns = timeout_ns(config->close_timeout_ms, 5000);
 	else if ((ws->flags & PER__WS_PINGED) != 0)
 		ns = timeout_ns(config->pong_timeout_ms, 20000);
+	ws->due_ns = ws->conn->worker->loop.now_ns + ns;
 	per__conn_set_timer(ws->conn, PER__TIMER_IDLE, ns);
+}
+
+/* Has anything come since the deadline was set? Then the peer is there, and a new one begins. */
+static bool is_heard(struct per_ws *ws)
+{
+	if (ws->conn->sock.bytes_in == ws->in_mark)
+		return false;
+	ws->in_mark = ws->conn->sock.bytes_in;
+	ws->flags &= (uint16_t)~PER__WS_PINGED;
+	return true;
 }
 
 static void ws_on_timeout(struct per__conn *conn)
 {
 	struct per_ws *ws = ws_of(conn);
+	bool is_listening = (conn->flags & PER__CONN_HOLD) == 0;
 
-	if (ws->state == PER__WS_OPEN && conn->sock.bytes_in != ws->in_mark) {
-		ws->in_mark = conn->sock.bytes_in;
-		ws->flags &= (uint16_t)~PER__WS_PINGED;
-	} else if (ws->state != PER__WS_OPEN || (ws->flags & PER__WS_PINGED) != 0 ||
-		   per__ws_control(ws, PER__WS_PING, NULL, 0) != 0) {
+	if (ws->state == PER__WS_OPEN && is_heard(ws)) {
+		idle_timer_set(ws);
+		return;
+	}
+	if (ws->state != PER__WS_OPEN || (is_listening && (ws->flags & PER__WS_PINGED) != 0) ||
+	    per__ws_control(ws, PER__WS_PING, NULL, 0) != 0) {
 		per__conn_cut(conn);
 		return;
-	} else {
-		ws->flags |= PER__WS_PINGED;
 	}
+	ws->flags &= (uint16_t)~PER__WS_PINGED;
+	if (is_listening) /* else no pong can be seen: the ping finds out no more than a reset */
+		ws->flags |= PER__WS_PINGED;
 	idle_timer_set(ws);
 }
 
+/* What we send says nothing about the peer: its deadline stays, unless it was heard. */
 static void ws_on_drained(struct per__conn *conn)
 {
-	idle_timer_set(ws_of(conn));
+	struct per_ws *ws = ws_of(conn);
+	int64_t left_ns = ws->due_ns - conn->worker->loop.now_ns;
+
+	if (ws->due_ns == 0 || is_heard(ws))
+		idle_timer_set(ws);
+	else
+		per__conn_set_timer(conn, PER__TIMER_IDLE, PER_MAX(left_ns, INT64_C(0)));
 }
 
 /* --- beginning and end ------------------------------------------------------------------------ */
@@ -114,11 +135,11 @@ static void ws_on_close(struct per__conn *conn, int error)
 
 	(void)error;
 	ws->state = PER__WS_CLOSED;
-	per__pubsub_leave_all(ws);
 	if (handler->on_close != NULL && (ws->flags & PER__WS_TOLD_OPEN) != 0)
 		handler->on_close(ws, ws->close_code != 0 ? ws->close_code : CODE_ABNORMAL,
 				  has_reason ? per_str_make((char *)ws->msg, ws->msg_len) : PER_S(""),
 				  handler->user);
+	per__pubsub_leave_all(ws); /* also what on_close has joined */
 	blocks_drop(ws);
 	ws->generation++;
 	conn->proto_state = NULL;
@@ -206,6 +227,8 @@ int per_ws_close(per_ws *ws, int code, per_str reason)
 		return err;
 	ws->state = PER__WS_CLOSING;
 	ws->close_code = (uint16_t)(code != 0 ? code : CODE_NONE);
+	ws->due_ns = 0; /* the time for the peer's answer begins when ours is with the kernel */
+	per_ws_resume(ws);
 	return 0;
 }
 
@@ -246,6 +269,8 @@ static void ws_on_writable(struct per__conn *conn)
 
 void per_ws_pause(per_ws *ws)
 {
+	if (ws->state != PER__WS_OPEN)
+		return; /* no message comes any more, and the peer's close frame is waited for */
 	ws->flags |= PER__WS_PAUSED;
 	per__conn_hold(ws->conn);
 }

@@ -58,6 +58,7 @@ struct per_ws {
 	uint32_t fragments;
 	per__utf8_state utf8;
 	uint64_t in_mark; /* bytes received when the idle timer was set */
+	int64_t due_ns;   /* when it is over; 0: it begins when all output is with the kernel */
 
 	struct per__inflater *inflater;
 	struct per__deflater *deflater;
