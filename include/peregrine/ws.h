@@ -144,7 +144,8 @@ PER_API int per_ws_send(per_ws *ws, per_ws_type type, const void *data, size_t l
 PER_API int per_ws_ping(per_ws *ws, const void *data, size_t len);
 
 /**
- * Begins the closing handshake. Messages queued before are sent first; none can be sent after.
+ * Begins the closing handshake. Messages queued before are sent first; none can be sent after, and what still
+ * arrives is not handed on.
  *
  * code     1000 to 1003, 1007 to 1014, or 3000 to 4999; 0: a close frame without a code
  * reason   at most 123 bytes of UTF-8, none without a code; copied
@@ -157,8 +158,8 @@ PER_API int per_ws_close(per_ws *ws, int code, per_str reason);
 PER_API void per_ws_abort(per_ws *ws);
 
 /**
- * No message until resumed; the peer is slowed down. Control frames wait as well, pongs among them: a pause
- * that is longer than idle_timeout_ms and pong_timeout_ms together looks like a peer that is gone.
+ * No message until resumed; the peer is slowed down. Control frames wait as well, pongs among them, so that a
+ * paused connection is not cut for its silence. per_ws_close() ends a pause; after it nothing can be paused.
  */
 PER_API void per_ws_pause(per_ws *ws);
 PER_API void per_ws_resume(per_ws *ws);
