@@ -66,6 +66,7 @@ format: ## lay out all C files with clang-format
 
 install: build ## install into PREFIX (/usr/local); DESTDIR is respected
 	@cmake --install build/release --prefix $(PREFIX)
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig 2>/dev/null || true; fi
 
 clean: ## remove everything that was built
 	@rm -rf build
