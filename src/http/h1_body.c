@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define GROWTH_KNOWN 4u /* while a body of known length arrives: copied a third more, for a quarter in vain */
+
 /* Moves the body into a block of at least bytes. */
 static int body_move(struct per_req *req, size_t bytes)
 {
@@ -26,11 +28,15 @@ static int body_move(struct per_req *req, size_t bytes)
 	return 0;
 }
 
-/* How large a block to take: all of it where the length is known, else twice what is needed now. */
+/*
+ * How large a block to take: a few times what has come. A length that was only announced takes no memory, or a
+ * crowd that announces much and sends nothing would use up the budget of all others.
+ */
 static size_t body_bytes_wanted(const struct per_req *req, size_t needed)
 {
 	if ((req->head.flags & PER__H1_CHUNKED) == 0)
-		return (size_t)req->head.content_length;
+		return (size_t)PER_MIN(req->head.content_length,
+				       (uint64_t)needed * GROWTH_KNOWN + PER__BLOCK_BYTES);
 	return (size_t)PER_MAX((uint64_t)needed, PER_MIN(req->body_max, (uint64_t)2 * needed));
 }
 

@@ -296,6 +296,33 @@ static void test_state_answer_before_the_body_no_hook_but_on_done(void **state)
 	sim_http_end(&app.http);
 }
 
+/* Announcing a body takes no memory from those who send theirs. */
+static void test_state_bodies_announced_by_many_others_are_served(void **state)
+{
+	static char body[20000];
+	struct per__sim_peer *crowd[12], *peer;
+
+	(void)state;
+	begin();
+	for (unsigned i = 0; i < PER_ARRAY_LEN(crowd); i++) {
+		crowd[i] = sim_connect(app.http.sim, 0);
+		send_text(crowd[i], "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nx");
+	}
+	for (int i = 0; i < 30; i++)
+		assert_int_equal(per_server_poll(app.http.server, 0), 1);
+	peer = sim_connect(app.http.sim, 0);
+	send_text(peer, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n");
+	sim_peer_send(peer, body, sizeof(body));
+	sim_peer_close_write(peer);
+	SIM_HTTP_RUN_UNTIL(&app.http, sim_peer_is_over(peer));
+	assert_true(has_text(peer, "200 OK", 1));
+	for (unsigned i = 0; i < PER_ARRAY_LEN(crowd); i++) {
+		assert_false(sim_peer_is_over(crowd[i]));
+		sim_peer_reset(crowd[i]);
+	}
+	sim_http_end(&app.http);
+}
+
 static int init_positive(unsigned worker, void **state, void *user)
 {
 	(void)worker;
@@ -336,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_state_body_begins_within_a_window_200),
 		cmocka_unit_test(test_state_deadline_in_the_turn_of_the_answer_is_answered),
 		cmocka_unit_test(test_state_answer_before_the_body_no_hook_but_on_done),
+		cmocka_unit_test(test_state_bodies_announced_by_many_others_are_served),
 		cmocka_unit_test(test_state_worker_init_positive_server_starts),
 	};
 
