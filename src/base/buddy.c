@@ -182,3 +182,12 @@ bool per__buddy_owns(const struct per__buddy *buddy, const void *ptr)
 {
 	return (uintptr_t)ptr - (uintptr_t)buddy->base < buddy->region_bytes;
 }
+
+size_t per__buddy_size(const struct per__buddy *buddy, const void *block)
+{
+	size_t index = (size_t)((const uint8_t *)block - buddy->base) >> PER__BUDDY_MIN_SHIFT;
+
+	PER_ASSERT(per__buddy_owns(buddy, block) && buddy->state[index] != 0 &&
+		   (buddy->state[index] & STATE_FREE) == 0);
+	return order_bytes(buddy->state[index] - 1u);
+}

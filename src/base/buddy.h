@@ -36,6 +36,9 @@ void per__buddy_fini(struct per__buddy *buddy);
 void *per__buddy_take(struct per__buddy *buddy, size_t bytes, size_t *cap);
 void per__buddy_give(struct per__buddy *buddy, void *block);
 
+/** The size in bytes of a block that is out: the cap that its taking said. */
+size_t per__buddy_size(const struct per__buddy *buddy, const void *block);
+
 /** Does the pointer lie in the region? */
 bool per__buddy_owns(const struct per__buddy *buddy, const void *ptr);
 

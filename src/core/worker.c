@@ -94,6 +94,13 @@ void per__block_give(struct per__worker *worker, void *block)
 		per__slab_give(&worker->blocks, block);
 }
 
+size_t per__block_size(const struct per__worker *worker, const void *block)
+{
+	if (per__buddy_owns(&worker->overflow, block))
+		return per__buddy_size(&worker->overflow, block);
+	return PER__BLOCK_BYTES;
+}
+
 /*
  * --- beginning
  * ----------------------------------------------------------------------------------------------

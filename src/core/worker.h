@@ -128,4 +128,7 @@ void per__worker_mail(struct per__worker *worker);
 void *per__block_take(struct per__worker *worker, size_t bytes, size_t *cap);
 void per__block_give(struct per__worker *worker, void *block);
 
+/** The cap in bytes that taking the block said. */
+size_t per__block_size(const struct per__worker *worker, const void *block);
+
 #endif

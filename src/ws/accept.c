@@ -62,6 +62,7 @@ static bool handshake_check(per_req *req, per_str *key)
 	}
 	if (!per_str_equal(version, PER_S("13"))) {
 		(void)per_header(req, PER_S("Sec-WebSocket-Version"), PER_S("13"));
+		(void)per_header(req, PER_S("Upgrade"), PER_S("websocket")); /* RFC 9110 section 15.5.22 */
 		(void)per_reply(req, 426, PER_S("text/plain"), PER_S("Only version 13 is spoken here.\n"));
 		return false;
 	}
@@ -95,6 +96,10 @@ static size_t negotiate(const per_req *req, const per_ws_config *config, struct 
 	     i++) {
 		if (per_str_equal_nocase(field, PER_S("sec-websocket-extensions")))
 			len = per__deflate_negotiate(params, &wish, value, answer, cap);
+	}
+	if (len > 0 && !per__contexts_reserve(req->conn->worker, config, params->client_bits)) {
+		params->is_on = false; /* no memory for it: better declined than broken later */
+		len = 0;
 	}
 	return len;
 }
@@ -150,14 +155,16 @@ int per_ws_accept(per_req *req, const per_ws_config *config, per_str protocol, v
 		return PER_EPROTO;
 	n = negotiate(req, config, &params, extensions, sizeof(extensions));
 	err = add_fields(req, key, protocol, per_str_make(extensions, n));
-	if (err != 0)
-		return err;
-	ws = ws_make(conn, config, data);
-	ws->params = params;
-	if (params.is_on)
+	if (err == 0) {
+		ws = ws_make(conn, config, data);
+		ws->params = params;
+		err = per__h1_upgrade(req, &per__proto_ws, ws);
+		if (err != 0)
+			per__slab_give(&conn->worker->exts, ws);
+	}
+	if (err != 0 && params.is_on)
+		per__contexts_unreserve(conn->worker, params.client_bits);
+	else if (params.is_on)
 		atomic_store(&shared->wants_deflate, true);
-	err = per__h1_upgrade(req, &per__proto_ws, ws);
-	if (err != 0)
-		per__slab_give(&conn->worker->exts, ws);
 	return err;
 }

@@ -191,8 +191,6 @@ static unsigned data_frame_check(struct per_ws *ws, const struct per__ws_frame *
 		return 1002;
 	if (++ws->fragments > fragments_max)
 		return 1008;
-	if (frame->len > per__ws_message_max(ws) && !frame->is_rsv1)
-		return 1009;
 	if ((ws->flags & PER__WS_DEFLATED) == 0 && !frame->is_rsv1 &&
 	    ws->msg_seen + frame->len > per__ws_message_max(ws))
 		return 1009;

@@ -64,8 +64,8 @@ static bool queue_compressed(struct per_ws *ws, per_ws_type type, const void *da
 		return false;
 	body = begin + PER__WS_SERVER_HEAD_MAX;
 	n = per__deflate_message(deflater, body, bound, data, len);
-	if (n < 0) {
-		per__deflater_forget(deflater);
+	if (n < 0 || (size_t)n >= len) {
+		per__deflater_forget(deflater); /* the peer will not see what it remembers */
 		return false;
 	}
 	head_len = per__ws_frame_head(begin, (uint8_t)type, true, true, (uint64_t)n);
@@ -101,7 +101,8 @@ static int latest_keep(struct per_ws *ws, per_ws_type type, const void *data, si
 	if (block == NULL)
 		return PER_ENOMEM;
 	latest_drop(ws);
-	memcpy(block, data, len);
+	if (len > 0)
+		memcpy(block, data, len);
 	ws->latest = block;
 	ws->latest_len = len;
 	ws->flags &= (uint16_t)~PER__WS_LATEST_TEXT;
@@ -165,6 +166,17 @@ int per_ws_ping(per_ws *ws, const void *data, size_t len)
 	return per__ws_control(ws, PER__WS_PING, data, len);
 }
 
+void per__ws_latest_send(struct per_ws *ws)
+{
+	per_ws_type type = (ws->flags & PER__WS_LATEST_TEXT) != 0 ? PER_WS_TEXT : PER_WS_BINARY;
+
+	if (ws->latest == NULL || !per__ws_is_open(ws))
+		return;
+	if (queue_message(ws, type, ws->latest, ws->latest_len) != 0)
+		per__ws_fail(ws, 1011); /* no memory, and nothing would call again */
+	latest_drop(ws);
+}
+
 void per__ws_drained(struct per_ws *ws)
 {
 	const per_ws_handler *handler = &ws->config->handler;
@@ -174,12 +186,7 @@ void per__ws_drained(struct per_ws *ws)
 		if ((ws->flags & PER__WS_PAUSED) == 0)
 			per__conn_unhold(ws->conn);
 	}
-	if (ws->latest != NULL && per__ws_is_open(ws)) {
-		per_ws_type type = (ws->flags & PER__WS_LATEST_TEXT) != 0 ? PER_WS_TEXT : PER_WS_BINARY;
-
-		if (queue_message(ws, type, ws->latest, ws->latest_len) == 0)
-			latest_drop(ws);
-	}
+	per__ws_latest_send(ws);
 	if (handler->on_drain != NULL && per__ws_is_open(ws))
 		handler->on_drain(ws, handler->user);
 }

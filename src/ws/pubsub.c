@@ -164,31 +164,58 @@ int per__pubsub_publish(struct per__ws_shared *shared, per_str topic, per_ws_typ
 
 /* --- delivery --------------------------------------------------------------------------------- */
 
-static void deliver(struct per__worker *worker, struct per__publication *pub)
+/* Returns whether anybody on this worker is subscribed. */
+static bool deliver(struct per__worker *worker, struct per__publication *pub)
 {
 	struct per__topics *topics = worker->upper_state;
 	struct per__topic *topic = per__topic_find(topics, per_str_make(pub->topic, pub->topic_len));
 	struct per__subscription *subscription = topic != NULL ? topic->first : NULL;
+	bool has_subscriber = subscription != NULL;
 
 	pub->local[worker->index].refs = 1;
 	for (; subscription != NULL; subscription = subscription->topic_next)
 		per__ws_send_shared(subscription->ws, pub);
 	per__pub_release(&pub->local[worker->index]);
+	return has_subscriber;
 }
 
-void per__pubsub_run(struct per__worker *worker)
+/* The next publication for this worker, NULL: there is none. */
+static struct per__publication *take_next(struct per__worker *worker)
 {
 	struct per__topics *topics = worker->upper_state;
 	struct per__publication *pub;
 
-	pthread_mutex_lock(&topics->mutex);
-	pub = topics->come_first;
-	topics->come_first = topics->come_last = NULL;
-	pthread_mutex_unlock(&topics->mutex);
-	while (pub != NULL) {
-		struct per__publication *next = pub->local[worker->index].next;
-
-		deliver(worker, pub);
-		pub = next;
+	if (topics->run_first == NULL) {
+		pthread_mutex_lock(&topics->mutex);
+		topics->run_first = topics->come_first;
+		topics->come_first = topics->come_last = NULL;
+		pthread_mutex_unlock(&topics->mutex);
 	}
+	pub = topics->run_first;
+	if (pub != NULL)
+		topics->run_first = pub->local[worker->index].next;
+	return pub;
+}
+
+bool per__pubsub_run_some(struct per__worker *worker)
+{
+	size_t bytes = 0;
+	struct per__publication *pub;
+
+	while (bytes < PER__PUBLISH_TURN_BYTES) {
+		size_t len;
+
+		pub = take_next(worker);
+		if (pub == NULL)
+			return false;
+		len = pub->plain.len;
+		bytes += deliver(worker, pub) ? len : 0;
+	}
+	return true;
+}
+
+void per__pubsub_run(struct per__worker *worker)
+{
+	if (per__pubsub_run_some(worker))
+		per__worker_wake(worker);
 }

@@ -7,6 +7,7 @@
 #define PER_WS_PUBSUB_H
 
 #include "core/worker.h"
+#include "ws/context.h"
 #include "ws/deflate.h"
 #include <peregrine/ws.h>
 #include <pthread.h>
@@ -14,6 +15,8 @@
 
 #define PER__TOPIC_BYTES_MAX 255u
 #define PER__TOPIC_BUCKETS 4096u
+#define PER__PUBLISH_TURN_BYTES \
+	(128u * 1024u) /* delivered to a subscriber in one turn, so that it can be sent meanwhile */
 #define PER__PUBLISH_BYTES_MAX \
 	((size_t)256 << 20) /* published and not yet sent, all workers; PER_EAGAIN above */
 
@@ -80,14 +83,17 @@ struct per__topics {
 	struct per__topic *bucket[PER__TOPIC_BUCKETS];
 	pthread_mutex_t mutex; /* guards the two below */
 	struct per__publication *come_first, *come_last;
-	struct per__deflate_memory context_memory; /* for context.c */
-	size_t context_bytes, context_bytes_max;
+	struct per__publication *run_first; /* taken over from there, being delivered */
+	struct per__contexts contexts;      /* of compression */
 };
 
 /** The hooks of struct per__upper. */
 int per__pubsub_begin(struct per__worker *worker);
 void per__pubsub_end(struct per__worker *worker);
 void per__pubsub_run(struct per__worker *worker);
+
+/** Delivers what one turn may. Returns whether there is more. */
+bool per__pubsub_run_some(struct per__worker *worker);
 
 /** Prepares and ends the shared part. workers is borrowed. */
 int per__ws_shared_init(struct per__ws_shared *shared, struct per__worker **workers, unsigned worker_cnt);
@@ -108,8 +114,5 @@ void per__pubsub_leave_all(struct per_ws *ws);
  * per__pub_local.
  */
 void per__pub_release(void *arg);
-
-/** The memory of a worker's compression contexts (context.c). */
-void per__context_memory_init(struct per__deflate_memory *memory, struct per__worker *worker);
 
 #endif

@@ -23,7 +23,7 @@ int per__pubsub_begin(struct per__worker *worker)
 		return PER_ENOMEM;
 	worker->upper_state = topics;
 	pthread_mutex_init(&topics->mutex, NULL);
-	per__context_memory_init(&topics->context_memory, worker);
+	per__contexts_init(&topics->contexts, worker);
 	err = per__slab_init(&topics->topics, sizeof(struct per__topic), 16, connections);
 	if (err == 0)
 		err = per__slab_init(&topics->subscriptions, sizeof(struct per__subscription), 16,
@@ -35,7 +35,8 @@ void per__pubsub_end(struct per__worker *worker)
 {
 	struct per__topics *topics = worker->upper_state;
 
-	per__pubsub_run(worker); /* what came after the loop had ended: nobody is subscribed any more */
+	while (per__pubsub_run_some(worker)) /* what came after the loop had ended: nobody is subscribed */
+		;
 	per__slab_fini(&topics->subscriptions);
 	per__slab_fini(&topics->topics);
 	pthread_mutex_destroy(&topics->mutex);

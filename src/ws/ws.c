@@ -117,13 +117,8 @@ static void blocks_drop(struct per_ws *ws)
 		per__block_give(worker, ws->msg);
 	if (ws->latest != NULL)
 		per__block_give(worker, ws->latest);
-	if (ws->deflater != NULL)
-		per__deflater_free(ws->deflater);
-	if (ws->inflater != NULL)
-		per__inflater_free(ws->inflater);
+	per__ws_contexts_free(ws);
 	ws->msg = ws->latest = NULL;
-	ws->deflater = NULL;
-	ws->inflater = NULL;
 }
 
 static void ws_on_close(struct per__conn *conn, int error)
@@ -222,6 +217,7 @@ int per_ws_close(per_ws *ws, int code, per_str reason)
 		return PER_EINVAL;
 	if (!per__ws_is_open(ws))
 		return PER_ESTATE;
+	per__ws_latest_send(ws); /* it was sent before the close */
 	err = close_frame(ws, (unsigned)code, reason.ptr, reason.len);
 	if (err != 0)
 		return err;

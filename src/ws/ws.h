@@ -93,6 +93,9 @@ void per__ws_send_shared(struct per_ws *ws, struct per__publication *pub);
 /** What arrived: frames to messages. The on_data of the protocol. */
 size_t per__ws_on_data(struct per__conn *conn, uint8_t *data, size_t len);
 
+/** Queues the message that waits, if there is one. */
+void per__ws_latest_send(struct per_ws *ws);
+
 /** The queue has shrunk: sends what waits, tells the application. */
 void per__ws_drained(struct per_ws *ws);
 
