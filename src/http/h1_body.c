@@ -29,8 +29,8 @@ static int body_move(struct per_req *req, size_t bytes)
 }
 
 /*
- * How large a block to take: a few times what has come. A length that was only announced takes no memory, or a
- * crowd that announces much and sends nothing would use up the budget of all others.
+ * How large a block to take: a few times what has come. A length that was only announced takes no memory, or
+ * a crowd that announces much and sends nothing would use up the budget of all others.
  */
 static size_t body_bytes_wanted(const struct per_req *req, size_t needed)
 {
