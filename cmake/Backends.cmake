@@ -40,18 +40,13 @@ if("io_uring" IN_LIST PER_BACKENDS AND NOT LIBURING_FOUND)
 		"'make setup'), or build without io_uring: -DPER_BACKENDS=epoll")
 endif()
 
-# per_backend_definitions(OUT backend...): PER_HAVE_<NAME> each, and PER_ONLY_BACKEND=<name> when there is just one, which
-# lets the code call it directly.
+# per_backend_definitions(OUT backend...): PER_HAVE_<NAME> each.
 function(per_backend_definitions out)
 	set(definitions)
 	foreach(backend IN LISTS ARGN)
 		string(TOUPPER "${backend}" upper)
 		list(APPEND definitions PER_HAVE_${upper})
 	endforeach()
-	list(LENGTH ARGN count)
-	if(count EQUAL 1)
-		list(APPEND definitions PER_ONLY_BACKEND=${ARGN})
-	endif()
 	set(${out} "${definitions}" PARENT_SCOPE)
 endfunction()
 

@@ -54,8 +54,6 @@ if(PER_TESTS OR PER_FUZZ)
 	file(GLOB sim_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/sim/*.c")
 	list(FILTER sim_sources EXCLUDE REGEX "_test\\.c$")
 	if(EXISTS "${PROJECT_SOURCE_DIR}/tests/sim/sim_backend.c")
-		# The simulator is one more backend: there is no "only" one then.
-		list(FILTER testing_definitions EXCLUDE REGEX "^PER_ONLY_BACKEND")
 		list(APPEND testing_definitions PER_HAVE_SIM)
 	endif()
 

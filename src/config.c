@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define WORKER_BYTES_MIN ((size_t)256 << 10) /* buffers of one worker, whatever was asked for */
 #define MS_NS INT64_C(1000000)
 
 /* A number of the configuration: 0 means the default, anything else must lie in the range. */
@@ -53,8 +54,6 @@ static void log_init(struct per__conf *conf, const per_config *config)
 static int engine_init(struct per__conf *conf, const per_config *config)
 {
 	struct per__cpus cpus;
-	uint64_t connections_max = config->connections_max != 0 ? config->connections_max : 65536;
-	uint64_t memory_bytes = config->memory_bytes != 0 ? config->memory_bytes : (size_t)512 << 20;
 
 	per__cpus_read(&cpus);
 	conf->backend = (int)config->backend;
@@ -62,8 +61,11 @@ static int engine_init(struct per__conf *conf, const per_config *config)
 	APPLY(workers, config->workers, cpus.usable, 1, 1024);
 	APPLY(accept_threads, config->accept_threads, 0, 0, 64);
 	APPLY(stack_bytes, config->stack_bytes, 0, 0, (size_t)1 << 30);
-	APPLY(connections_max, (connections_max + conf->workers - 1) / conf->workers, 0, 1, 16u << 20);
-	APPLY(memory_bytes, memory_bytes / conf->workers, 0, (size_t)1 << 20, (size_t)1 << 40);
+	APPLY(connections_max, config->connections_max, 65536, 1, 16u << 20);
+	APPLY(memory_bytes, config->memory_bytes, (uint64_t)512 << 20, (uint64_t)1 << 20, (uint64_t)1 << 40);
+	/* from the server's to one worker's */
+	conf->connections_max = (conf->connections_max + conf->workers - 1) / conf->workers;
+	conf->memory_bytes = PER_MAX(conf->memory_bytes / conf->workers, WORKER_BYTES_MIN);
 	APPLY(recv_buf_bytes, config->recv_buf_bytes, 16384, 1024, 1u << 20);
 	APPLY(recv_buf_count, config->recv_buf_count, 512, 8, 16384);
 	if (!per__is_power_of_two(conf->recv_buf_count)) {

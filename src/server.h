@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * server.h - a server as its own files see it: the workers, the listeners, the pipe that stops it.
- * Shared by server.c, run.c, listeners.c and stats.c only.
+ * Shared by the files beside it only.
  */
 #ifndef PER_SERVER_H
 #define PER_SERVER_H

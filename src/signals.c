@@ -2,7 +2,7 @@
 /*
  * signals.c - SIGINT and SIGTERM for servers that asked for it. A handler has no argument, so this is the
  * one file with state of the process: which servers want to hear of a signal, and what the handlers were
- * before. Called by run.c.
+ * before. Called by server.c.
  */
 #include "server.h"
 #include <errno.h>

@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define PORT_DEFAULT 3000u
-#define THREADS_MAX 1024u
+#define WORKERS_MAX 1024u
+#define ACCEPTORS_MAX 64u
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 const char options_help[] =
@@ -124,11 +125,11 @@ static bool option_take(struct options *options, int option, const char *value)
 		return backend_parse(value, &config->backend) ||
 		       complain("--backend has to be auto, io_uring, epoll or kqueue", value);
 	case 'w':
-		return number_parse(value, 1, THREADS_MAX, &config->workers) ||
+		return number_parse(value, 1, WORKERS_MAX, &config->workers) ||
 		       complain("--workers has to be 1 to 1024", value);
 	case OPTION_ACCEPT_THREADS:
-		return number_parse(value, 0, THREADS_MAX, &config->accept_threads) ||
-		       complain("--accept-threads has to be 0 to 1024", value);
+		return number_parse(value, 0, ACCEPTORS_MAX, &config->accept_threads) ||
+		       complain("--accept-threads has to be 0 to 64", value);
 	case OPTION_PIN:
 		config->pin = true;
 		return true;

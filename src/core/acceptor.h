@@ -9,7 +9,7 @@
 
 struct per__worker;
 
-/** Gives fd to one of acceptor->targets, or closes it when none takes it. */
-void per__acceptor_hand_over(struct per__worker *acceptor, struct per__listener *listener, int fd);
+/** Gives fd to one of worker->targets, or closes it when none takes it. */
+void per__acceptor_hand_over(struct per__worker *worker, struct per__listener *listener, int fd);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * context.h - the budget of a worker for compression contexts. What a handshake agrees to inflate is set aside at once;
- * compressing uses what is left, and messages go out as they are when nothing is.
+ * context.h - the budget of a worker for compression contexts. What a handshake agrees to inflate is set
+ * aside at once; compressing uses what is left, and messages go out as they are when nothing is.
  */
 #ifndef PER_WS_CONTEXT_H
 #define PER_WS_CONTEXT_H
@@ -21,7 +21,10 @@ struct per__contexts {
 
 void per__contexts_init(struct per__contexts *contexts, struct per__worker *worker);
 
-/** Sets memory aside for inflating with that window. Returns false when the budget has no room: decline compression. */
+/**
+ * Sets memory aside for inflating with that window. Returns false when the budget has no room: decline
+ * compression.
+ */
 bool per__contexts_reserve(struct per__worker *worker, const per_ws_config *config, uint8_t client_bits);
 void per__contexts_unreserve(struct per__worker *worker, uint8_t client_bits);
 

@@ -449,9 +449,9 @@ static int64_t now_ns(void)
 }
 
 /* Sleeps until the queue has something; false on a signal or when the deadline (-1: none) has passed. */
-static bool sleep_until(struct queue *queue, int64_t deadline_ns)
+static bool sleep_until(int kq, int64_t deadline_ns)
 {
-	struct pollfd pfd = { .fd = queue->fd, .events = POLLIN };
+	struct pollfd pfd = { .fd = kq, .events = POLLIN };
 	int64_t left = deadline_ns - now_ns();
 	struct timespec ts = { left / 1000000000, left % 1000000000 };
 
@@ -482,7 +482,7 @@ int kevent(int kq, const struct kevent *changes, int change_count, struct kevent
 		out = collect(queue, events, event_count);
 	pthread_mutex_unlock(&queue->lock);
 	while (out == 0 && event_count > 0) {
-		if (!sleep_until(queue, deadline_ns))
+		if (!sleep_until(kq, deadline_ns))
 			return errno == EINTR ? -1 : 0;
 		pthread_mutex_lock(&queue->lock);
 		out = collect(queue, events, event_count);
