@@ -16,7 +16,8 @@
 #define RESUME_NS_MAX 2000000u
 #define SCRIPTS_MAX (SIM_SCRIPTS_MAX - 8)
 
-struct later {
+struct sim_ws_later {
+	struct sim_ws_later *next; /* while it waits for its time */
 	struct sim_ws_client *client;
 	per_ref ref;
 	enum sim_ws_order order;
@@ -27,16 +28,28 @@ struct later {
 
 static void send_numbered(struct sim_ws_client *client, int64_t number)
 {
-	char text[1000];
+	struct sim_ws *world = client->world;
+	size_t limit = world->config.queue_bytes, len = number < 0 ? 0 : SIM_WS_NUMBERED_BYTES;
+	size_t most = limit + 2 * SIM_WS_NUMBERED_BYTES + 30; /* one above the limit, and the latest */
+	bool is_above = per_ws_queued(client->ws) > limit;
+	char text[SIM_WS_NUMBERED_BYTES];
+	int err;
 
 	memset(text, 'n', sizeof(text));
 	snprintf(text, sizeof(text), "%012lld", (long long)number);
-	(void)per_ws_send(client->ws, PER_WS_BINARY, text, sizeof(text));
+	err = per_ws_send(client->ws, PER_WS_BINARY, len > 0 ? text : NULL, len);
+	if (!is_above && (err == 0 || err == PER_EAGAIN))
+		sim_ws_append(&client->taken, &number, sizeof(number));
+	SIM_WS_CHECK(world, err == 0 || err == PER_EAGAIN || err == PER_ESTATE || err == PER_EGONE);
+	SIM_WS_CHECK(world, !is_above || err != 0);
+	SIM_WS_CHECK(world, client->ws == NULL || per_ws_queued(client->ws) <= most);
+	client->again += err == PER_EAGAIN;
+	client->send_error = err;
 }
 
 static void later_run(per_ws *ws, void *arg)
 {
-	struct later *later = arg;
+	struct sim_ws_later *later = arg;
 	struct sim_ws_client *client = later->client;
 	struct sim_ws *world = client->world;
 
@@ -63,39 +76,69 @@ static void later_run(per_ws *ws, void *arg)
 		case SIM_WS_ORDER_SEND:
 			send_numbered(client, later->argument);
 			break;
+		case SIM_WS_ORDER_ACCEPT:
+			break;
 		}
 	}
 	free(later);
 }
 
+static void accept_run(per_req *req, void *arg)
+{
+	struct sim_ws_later *later = arg;
+	struct sim_ws *world = later->client->world;
+
+	world->http.posts_run++;
+	if (req != NULL)
+		(void)per_ws_accept(req, &world->config, PER_S(""), later->client);
+	free(later);
+}
+
 static void later_script(struct per__sim *sim, void *arg)
 {
-	struct later *later = arg;
+	struct sim_ws_later *later = arg;
 	struct sim_ws_client *client = later->client;
 	struct sim_ws *world = client->world;
+	struct sim_ws_later **link = &world->later_first;
+	int err;
 
 	(void)sim;
+	while (*link != later)
+		link = &(*link)->next;
+	*link = later->next;
 	world->later--;
-	if (later->order != SIM_WS_ORDER_RESUME)
-		later->ref = client->ref;
-	if (per_ws_post(world->http.server, later->ref, later_run, later) == 0)
+	if (later->order == SIM_WS_ORDER_ACCEPT) {
+		err = per_post(world->http.server, later->ref, accept_run, later);
+	} else {
+		if (later->order != SIM_WS_ORDER_RESUME)
+			later->ref = client->ref;
+		err = per_ws_post(world->http.server, later->ref, later_run, later);
+	}
+	if (err == 0)
 		return;
 	world->http.posts_run++;
 	client->will_resume &= later->order != SIM_WS_ORDER_RESUME;
 	free(later);
 }
 
-void sim_ws_order(struct sim_ws_client *client, int64_t ns, enum sim_ws_order order, int64_t argument)
+static void order_at(struct sim_ws_client *client, per_ref ref, int64_t ns, enum sim_ws_order order,
+		     int64_t argument)
 {
 	struct sim_ws *world = client->world;
-	struct later *later = calloc(1, sizeof(*later));
+	struct sim_ws_later *later = calloc(1, sizeof(*later));
 
 	if (later == NULL)
 		abort();
-	*later = (struct later){ client, client->ref, order, argument };
+	*later = (struct sim_ws_later){ world->later_first, client, ref, order, argument };
+	world->later_first = later;
 	world->later++;
 	world->http.posted++;
 	sim_after(world->http.sim, ns, later_script, later);
+}
+
+void sim_ws_order(struct sim_ws_client *client, int64_t ns, enum sim_ws_order order, int64_t argument)
+{
+	order_at(client, client->ref, ns, order, argument);
 }
 
 /* --- hooks ------------------------------------------------------------------------------------- */
@@ -126,6 +169,7 @@ static void on_open(per_ws *ws, void *user)
 	client->ws = ws;
 	client->ref = per_ws_ref(ws);
 	client->open_mark = world->published;
+	client->open_ns = sim_now_ns(world->http.sim);
 	if (world->topic != NULL)
 		SIM_WS_CHECK(world, per_ws_subscribe(ws, per_str_from(world->topic)) == 0);
 	maybe_pause(client);
@@ -250,11 +294,17 @@ static int on_request(per_req *req, void *user)
 	struct sim_ws *world = user;
 	per_str target = per_req_target(req);
 	unsigned index = 0;
+	per_ref ref;
 
 	SIM_WS_CHECK(world, target.len > 1 && target.len < 5);
 	for (size_t i = 1; i < target.len; i++)
 		index = index * 10 + (unsigned)(target.ptr[i] - '0');
 	SIM_WS_CHECK(world, index < world->client_cnt);
+	if (world->accept_ns > 0) {
+		SIM_WS_CHECK(world, per_defer(req, &ref) == 0);
+		order_at(world->clients[index], ref, world->accept_ns, SIM_WS_ORDER_ACCEPT, 0);
+		return 0;
+	}
 	return per_ws_accept(req, &world->config, PER_S(""), world->clients[index]);
 }
 
@@ -307,7 +357,8 @@ void sim_ws_check_empty(struct sim_ws *world)
 		SIM_WS_CHECK(world, world->clients[i]->opened == world->clients[i]->closed);
 	SIM_WS_CHECK(world, topics->topics.used == 0);
 	SIM_WS_CHECK(world, topics->subscriptions.used == 0);
-	SIM_WS_CHECK(world, topics->context_bytes == 0);
+	SIM_WS_CHECK(world, topics->contexts.inflate_bytes == 0);
+	SIM_WS_CHECK(world, topics->contexts.deflate_bytes == 0);
 	SIM_WS_CHECK(world, atomic_load(&world->http.server->ws.bytes) == 0);
 }
 
@@ -325,6 +376,12 @@ void sim_ws_end(struct sim_ws *world)
 	if (!world->http.is_stopped) {
 		SIM_WS_RUN_UNTIL(world, sim_ws_all_over(world) && sim_is_idle(world->http.sim));
 		sim_ws_check_empty(world);
+	}
+	while (world->later_first != NULL) { /* orders that the stop has overtaken */
+		struct sim_ws_later *later = world->later_first;
+
+		world->later_first = later->next;
+		free(later);
 	}
 	while (world->client_cnt > 0)
 		sim_ws_client_free(world->clients[world->client_cnt - 1]);

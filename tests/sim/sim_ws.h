@@ -15,7 +15,8 @@
 
 #define SIM_WS_CLIENTS_MAX 64u
 #define SIM_WS_MS_NS INT64_C(1000000)
-#define SIM_WS_LOST 1006 /* the code of a connection that ended without a close frame */
+#define SIM_WS_NUMBERED_BYTES 1000u /* of a message with a number */
+#define SIM_WS_LOST 1006            /* the code of a connection that ended without a close frame */
 
 enum { SIM_WS_TEXT = 1, SIM_WS_BINARY = 2, SIM_WS_CLOSE = 8, SIM_WS_PING = 9, SIM_WS_PONG = 10 };
 
@@ -44,9 +45,11 @@ struct sim_ws_client {
 	struct per__deflate_params params;
 	z_stream deflater, inflater;
 
-	bool is_upgraded, saw_close, sent_close, sent_fin;
-	bool keeps_silent; /* does not answer close frames */
-	bool keeps_pings;  /* does not answer pings */
+	bool is_upgraded, is_refused; /* refused: with another answer than 101, and everything behind it */
+	bool saw_close, sent_close, sent_fin;
+	bool may_be_declined; /* the extension; then nothing is compressed from there on */
+	bool keeps_silent;    /* does not answer close frames */
+	bool keeps_pings;     /* does not answer pings */
 	uint32_t pings, frames;
 	int64_t frame_ns; /* when the last one was read */
 	unsigned close_code;
@@ -62,7 +65,11 @@ struct sim_ws_client {
 	char reason[124];
 	struct sim_ws_bytes piece; /* a message that comes in pieces */
 	uint64_t message_turn;     /* when the last one came */
-	int64_t close_ns;
+	int64_t open_ns, close_ns;
+	struct sim_ws_bytes
+		taken;      /* the numbers, eight bytes each, of messages that were not above the limit */
+	uint32_t again;     /* sends that met PER_EAGAIN */
+	int send_error;     /* of the last one */
 	uint32_t open_mark; /* world->published when it opened */
 };
 
@@ -70,12 +77,14 @@ struct sim_ws_client {
 struct sim_ws {
 	struct sim_http http; /* first */
 	per_ws_config config;
-	bool in_pieces;          /* messages come through on_piece */
-	uint32_t pause_chance;   /* parts per million, in each hook */
-	const char *topic;       /* everybody subscribes to it in on_open; NULL: nobody does */
-	size_t memory_bytes;     /* of the server's budget; 0: plenty */
-	uint32_t published;      /* messages that the test has published */
-	uint32_t later;          /* scripts of the application that are to come */
+	int64_t accept_ns;     /* requests are accepted that much later, by a post; 0: at once */
+	bool in_pieces;        /* messages come through on_piece */
+	uint32_t pause_chance; /* parts per million, in each hook */
+	const char *topic;     /* everybody subscribes to it in on_open; NULL: nobody does */
+	size_t memory_bytes;   /* of the server's budget; 0: plenty */
+	uint32_t published;    /* messages that the test has published */
+	uint32_t later;        /* orders whose time is to come */
+	struct sim_ws_later *later_first;
 	size_t queued_over_most; /* bytes above queue_bytes, the most that was seen after a message */
 	uint32_t client_cnt;
 	struct sim_ws_client *clients[SIM_WS_CLIENTS_MAX];
@@ -112,8 +121,9 @@ enum sim_ws_order {
 	SIM_WS_ORDER_RESUME,
 	SIM_WS_ORDER_CLOSE, /* argument: the code */
 	SIM_WS_ORDER_ABORT,
-	SIM_WS_ORDER_SEND, /* argument: the number in the message, behind padding to sim_ws_message_bytes */
+	SIM_WS_ORDER_SEND, /* argument: the number that the message begins with; negative: nothing is in it */
 	SIM_WS_ORDER_PAUSE,
+	SIM_WS_ORDER_ACCEPT, /* sim_ws.c's own: a deferred request */
 };
 void sim_ws_order(struct sim_ws_client *client, int64_t ns, enum sim_ws_order order, int64_t argument);
 

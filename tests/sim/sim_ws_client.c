@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sim_ws_client.c - a small WebSocket client in memory: makes frames, reads frames, compresses with zlib.
- * Shares no code with src/ws but the handshake's values; compares what comes with what is due, frame by frame.
+ * Shares no code with src/ws but the handshake's values; compares what comes with what is due, frame by
+ * frame.
  */
 #include "sim/sim_ws.h"
 
@@ -54,6 +55,16 @@ static void agree(struct sim_ws_client *client, const char *offer)
 		     inflateInit2(&client->inflater, -(int)PER_MAX(client->params.server_bits, 9)) == Z_OK);
 }
 
+/* No compression, or none any more. */
+static void decline(struct sim_ws_client *client)
+{
+	if (client->params.is_on) {
+		deflateEnd(&client->deflater);
+		inflateEnd(&client->inflater);
+	}
+	client->params.is_on = false;
+}
+
 struct sim_ws_client *sim_ws_client_new(struct sim_ws *world, const char *offer)
 {
 	struct sim_ws_client *client = calloc(1, sizeof(*client));
@@ -84,13 +95,11 @@ void sim_ws_client_free(struct sim_ws_client *client)
 	SIM_WS_CHECK(world, client->index + 1 == world->client_cnt);
 	world->client_cnt--;
 	sim_peer_free(client->peer);
-	if (client->params.is_on) {
-		deflateEnd(&client->deflater);
-		inflateEnd(&client->inflater);
-	}
+	decline(client);
 	free(client->out.data);
 	free(client->want.data);
 	free(client->piece.data);
+	free(client->taken.data);
 	free(client);
 }
 
@@ -295,8 +304,13 @@ static size_t answer_read(struct sim_ws_client *client, const uint8_t *data, siz
 		return 0;
 	head[end + 4 - head] = '\0';
 	memcpy(accept, client->accept, PER__WS_ACCEPT_LEN);
-	SIM_WS_CHECK(client->world, strncmp(head, "HTTP/1.1 101 ", 13) == 0);
+	if (strncmp(head, "HTTP/1.1 101 ", 13) != 0) {
+		client->is_refused = true;
+		return len;
+	}
 	SIM_WS_CHECK(client->world, has_field(head, "Sec-WebSocket-Accept", accept));
+	if (client->may_be_declined && strstr(head, "Extensions") == NULL)
+		decline(client);
 	if (client->params.is_on)
 		SIM_WS_CHECK(client->world, has_field(head, "Sec-WebSocket-Extensions", client->extensions));
 	else
@@ -423,12 +437,14 @@ void sim_ws_client_read(struct sim_ws_client *client)
 	size_t len, used = 0, step;
 	const uint8_t *data = sim_peer_received(client->peer, &len);
 
-	if (len == 0)
-		return;
-	do {
+	if (client->is_refused)
+		used = len;
+	while (used < len) {
 		step = client->is_upgraded ? frame_read(client, data + used, len - used)
 					   : answer_read(client, data + used, len - used);
+		if (step == 0)
+			break;
 		used += step;
-	} while (step > 0 && used < len);
+	}
 	sim_peer_consume(client->peer, used);
 }

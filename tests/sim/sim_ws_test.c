@@ -189,17 +189,23 @@ static void ending_make(struct visit *visit)
 	}
 }
 
-static void visit_begin(struct sim_ws *world, struct visit *visit)
+static void visit_open(struct sim_ws *world, struct visit *visit)
 {
 	struct per__sim *sim = world->http.sim;
 	const char *offer = sim_chance(sim, SIM_MILLION / 2)
 				    ? offers[sim_random_below(sim, PER_ARRAY_LEN(offers))]
 				    : NULL;
-	bool fin_now;
 
 	visit->client = sim_ws_client_new(world, offer);
 	if (sim_chance(sim, SIM_MILLION / 4))
 		sim_peer_set_read_rate(visit->client->peer, 20000 + sim_random_below(sim, 1000000));
+}
+
+static void visit_talk(struct visit *visit)
+{
+	struct per__sim *sim = visit->client->world->http.sim;
+	bool fin_now;
+
 	messages_make(visit->client);
 	ending_make(visit);
 	sim_ws_send_cut(visit->client);
@@ -252,6 +258,7 @@ static void config_random(struct sim_ws *world)
 	config->client_no_context_takeover = sim_chance(sim, SIM_MILLION / 4);
 	/* Delays may add up to minutes where every byte comes by itself. */
 	config->idle_timeout_ms = config->close_timeout_ms = 3600 * 1000;
+	world->accept_ns = sim_chance(sim, SIM_MILLION / 4) ? (int64_t)sim_random_below(sim, 200000) : 0;
 	world->in_pieces = sim_chance(sim, SIM_MILLION / 3);
 	world->pause_chance = sim_chance(sim, SIM_MILLION / 2) ? SIM_MILLION / 5 : 0;
 }
@@ -276,8 +283,10 @@ static void schedule_run(uint64_t seed, bool with_resets)
 
 	world_begin(&world, seed, 0, with_resets);
 	count = 1 + (size_t)sim_random_below(world.http.sim, PEERS_MAX);
-	for (size_t i = 0; i < count; i++)
-		visit_begin(&world, &visits[i]);
+	for (size_t i = 0; i < count; i++) {
+		visit_open(&world, &visits[i]);
+		visit_talk(&visits[i]); /* data right behind the request */
+	}
 	SIM_WS_RUN_UNTIL(&world, sim_ws_all_over(&world));
 	for (size_t i = 0; i < count && !with_resets; i++)
 		visit_check(&world, &visits[i]);
@@ -297,16 +306,24 @@ static void schedule_resets(uint64_t seed)
 	schedule_run(seed, true);
 }
 
-/* Little memory: a conversation ends early or is exact; afterwards everything is back, and the next one goes well. */
+/*
+ * Little memory: a conversation ends early or is exact; afterwards everything is back, and the next one goes
+ * well.
+ */
 static void schedule_memory(uint64_t seed)
 {
 	struct sim_ws world;
 	struct visit visits[PEERS_MAX * 2];
 
 	world_begin(&world, seed, ((size_t)1 << 20) + ((size_t)seed % 8 << 18), false);
-	world.config.deflate_memory_bytes = sim_chance(world.http.sim, SIM_MILLION / 2) ? 300000 : 0;
-	for (size_t i = 0; i < PER_ARRAY_LEN(visits); i++)
-		visit_begin(&world, &visits[i]);
+	world.config.deflate_memory_bytes = sim_chance(world.http.sim, SIM_MILLION / 2) ? 150000 : 0;
+	for (size_t i = 0; i < PER_ARRAY_LEN(visits); i++) {
+		visit_open(&world, &visits[i]);
+		visits[i].client->may_be_declined = true;
+		sim_ws_send_cut(visits[i].client);
+		SIM_WS_RUN_UNTIL(&world, visits[i].client->is_upgraded);
+		visit_talk(&visits[i]);
+	}
 	SIM_WS_RUN_UNTIL(&world, sim_ws_all_over(&world));
 	sim_ws_check_empty(&world);
 	for (size_t i = 0; i < PER_ARRAY_LEN(visits); i++) {
@@ -415,6 +432,7 @@ static void schedule_publish(uint64_t seed)
 	sim_faults(sim)->recv_bytes_max = sim_faults(sim)->send_bytes_max = 0;
 	sim_faults(sim)->sndbuf_bytes += 500;
 	all.world.config.queue_bytes = (size_t)8 << 20;
+	all.world.accept_ns = 0;
 	all.world.topic = "news";
 	all.total = 1 + (uint32_t)sim_random_below(sim, 30);
 	for (size_t i = 0; i < SUBSCRIBERS; i++) {
