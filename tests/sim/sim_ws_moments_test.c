@@ -222,7 +222,7 @@ static void test_sim_ws_end_of_stream_at_every_byte_is_1006_at_once(void **state
 
 /* --- closing ----------------------------------------------------------------------------------- */
 
-/* The server closes after ns of a conversation that takes about 100 us, and at whose end the client closes. */
+/* The server closes after ns of a conversation of about 100 us, at whose end the client closes. */
 static unsigned both_close(struct sim_ws *world, int64_t ns, bool is_deflated)
 {
 	struct sim_ws_client *client = visit_make(world, is_deflated);
