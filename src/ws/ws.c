@@ -218,6 +218,8 @@ int per_ws_close(per_ws *ws, int code, per_str reason)
 	if (!per__ws_is_open(ws))
 		return PER_ESTATE;
 	per__ws_latest_send(ws); /* it was sent before the close */
+	if (!per__ws_is_open(ws))
+		return PER_ENOMEM; /* that has ended the connection */
 	err = close_frame(ws, (unsigned)code, reason.ptr, reason.len);
 	if (err != 0)
 		return err;

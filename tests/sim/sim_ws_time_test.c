@@ -199,6 +199,44 @@ static void test_sim_ws_close_while_the_latest_waits_sends_it_first(void **state
 	reading_end(&reading);
 }
 
+/* The message that waits has taken the memory that sending it would need: one close frame says so. */
+static void latest_without_memory(bool closes)
+{
+	const per_ws_config config = { .queue_bytes = QUEUE_BYTES, .policy = PER_WS_POLICY_LATEST };
+	static const uint8_t data[300000];
+	struct sim_ws_client *client;
+	struct sim_ws world;
+
+	sim_ws_begin(&world, 1, &config, (size_t)1 << 20);
+	sim_faults(world.http.sim)->sndbuf_bytes = 5000;
+	world.topic = "news";
+	client = sim_ws_client_new(&world, NULL);
+	client->wants_anything = true;
+	sim_ws_send(client);
+	SIM_WS_RUN_UNTIL(&world, client->is_upgraded);
+	sim_peer_set_read_rate(client->peer, 1000);
+	for (int i = 0; i < 2; i++)
+		SIM_WS_CHECK(&world, per_ws_publish(world.http.server, PER_S("news"), PER_WS_BINARY, data,
+						    i == 0 ? 2 * QUEUE_BYTES : sizeof(data)) == 0);
+	wait_ms(&world, 100);
+	SIM_WS_CHECK(&world, per_ws_queued(client->ws) > sizeof(data));
+	if (closes)
+		sim_ws_order(client, 0, SIM_WS_ORDER_CLOSE, 1000);
+	wait_ms(&world, 100);
+	sim_peer_set_read_rate(client->peer, SIM_RATE_UNLIMITED);
+	SIM_WS_RUN_UNTIL(&world, sim_ws_all_over(&world));
+	SIM_WS_CHECK(&world, client->close_code == 1011);
+	SIM_WS_CHECK(&world, client->code == 1011);
+	sim_ws_end(&world);
+}
+
+static void test_sim_ws_latest_without_memory_is_1011_once(void **state)
+{
+	(void)state;
+	latest_without_memory(false);
+	latest_without_memory(true);
+}
+
 static void test_sim_ws_latest_may_be_empty(void **state)
 {
 	struct reading reading;
@@ -469,6 +507,7 @@ int main(void)
 		cmocka_unit_test(test_sim_ws_slow_reader_policy_drop_has_exactly_what_was_taken),
 		cmocka_unit_test(test_sim_ws_slow_reader_policy_latest_ends_with_the_last),
 		cmocka_unit_test(test_sim_ws_close_while_the_latest_waits_sends_it_first),
+		cmocka_unit_test(test_sim_ws_latest_without_memory_is_1011_once),
 		cmocka_unit_test(test_sim_ws_latest_may_be_empty),
 		cmocka_unit_test(test_sim_ws_flood_of_pings_unread_queue_is_bounded),
 		cmocka_unit_test(test_sim_ws_slow_subscriber_delays_nobody),
