@@ -109,7 +109,9 @@ static void exchange_fail(struct per__conn *conn, int status, int error)
 {
 	struct per_req *req = conn->req;
 	bool has_begun = req != NULL && req->resp != PER__RESP_NONE;
-
+	/* Only the end of the connection ends such a body: an orderly one would make it look whole. */
+	bool must_reset = has_begun && req->resp == PER__RESP_BEGUN && req->resp_left == PER_LENGTH_UNKNOWN &&
+			  (req->flags & PER__REQ_CHUNKED_OUT) == 0;
 	int err = 0;
 
 	if (!has_begun) {
@@ -123,7 +125,10 @@ static void exchange_fail(struct per__conn *conn, int status, int error)
 	}
 	if (req != NULL)
 		exchange_end(req, error);
-	per__conn_finish(conn, true);
+	if (must_reset)
+		per__conn_close(conn, PER__CLOSE_RESET);
+	else
+		per__conn_finish(conn, true);
 }
 
 static void bad_request(struct per__conn *conn, int status)

@@ -215,7 +215,7 @@ void per__ws_send_shared(struct per_ws *ws, struct per__publication *pub)
 	}
 	local->refs++;
 	if (per__out_lend(ws->conn, frame->data, frame->len, per__pub_release, local) != 0)
-		per__conn_close(ws->conn, PER__CLOSE_RESET);
+		(void)policy_apply(ws, pub->type, pub->payload, pub->payload_len); /* no memory for it */
 	else
 		latest_drop(ws);
 }

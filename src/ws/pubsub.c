@@ -164,19 +164,21 @@ int per__pubsub_publish(struct per__ws_shared *shared, per_str topic, per_ws_typ
 
 /* --- delivery --------------------------------------------------------------------------------- */
 
-/* Returns whether anybody on this worker is subscribed. */
-static bool deliver(struct per__worker *worker, struct per__publication *pub)
+/* Returns how many subscribers there are on this worker. */
+static size_t deliver(struct per__worker *worker, struct per__publication *pub)
 {
 	struct per__topics *topics = worker->upper_state;
 	struct per__topic *topic = per__topic_find(topics, per_str_make(pub->topic, pub->topic_len));
 	struct per__subscription *subscription = topic != NULL ? topic->first : NULL;
-	bool has_subscriber = subscription != NULL;
+	size_t subscribers = 0;
 
 	pub->local[worker->index].refs = 1;
-	for (; subscription != NULL; subscription = subscription->topic_next)
+	for (; subscription != NULL; subscription = subscription->topic_next) {
 		per__ws_send_shared(subscription->ws, pub);
+		subscribers++;
+	}
 	per__pub_release(&pub->local[worker->index]);
-	return has_subscriber;
+	return subscribers;
 }
 
 /* The next publication for this worker, NULL: there is none. */
@@ -199,17 +201,18 @@ static struct per__publication *take_next(struct per__worker *worker)
 
 bool per__pubsub_run_some(struct per__worker *worker)
 {
-	size_t bytes = 0;
-	struct per__publication *pub;
+	size_t bytes = 0, bytes_each = 0;
 
-	while (bytes < PER__PUBLISH_TURN_BYTES) {
-		size_t len;
+	while (bytes < PER__PUBLISH_TURN_BYTES && bytes_each < PER__PUBLISH_TURN_BYTES_EACH) {
+		struct per__publication *pub = take_next(worker);
+		size_t len, subscribers;
 
-		pub = take_next(worker);
 		if (pub == NULL)
 			return false;
 		len = pub->plain.len;
-		bytes += deliver(worker, pub) ? len : 0;
+		subscribers = deliver(worker, pub);
+		bytes += len * subscribers;
+		bytes_each += subscribers > 0 ? len : 0;
 	}
 	return true;
 }

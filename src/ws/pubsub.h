@@ -15,8 +15,9 @@
 
 #define PER__TOPIC_BYTES_MAX 255u
 #define PER__TOPIC_BUCKETS 4096u
-#define PER__PUBLISH_TURN_BYTES \
-	(128u * 1024u) /* delivered to a subscriber in one turn, so that it can be sent meanwhile */
+/* What is delivered in one turn, so that it can leave before the next: to one subscriber, and to all of a worker. */
+#define PER__PUBLISH_TURN_BYTES_EACH (128u * 1024u)
+#define PER__PUBLISH_TURN_BYTES ((size_t)8 << 20)
 #define PER__PUBLISH_BYTES_MAX \
 	((size_t)256 << 20) /* published and not yet sent, all workers; PER_EAGAIN above */
 
