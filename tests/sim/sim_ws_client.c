@@ -426,6 +426,9 @@ static size_t frame_read(struct sim_ws_client *client, const uint8_t *data, size
 	for (size_t i = 0; i < ext; i++)
 		payload = payload << 8 | data[2 + i];
 	SIM_WS_CHECK(client->world, payload < PAYLOAD_MAX);
+	SIM_WS_CHECK(client->world, payload >= (ext == 8   ? 65536u
+						: ext == 2 ? 126u
+							   : 0)); /* the shortest form */
 	if (len - head < payload)
 		return 0;
 	frame_arrived(client, data[0], data + head, payload);

@@ -127,6 +127,28 @@ static void test_sim_ws_one_byte_at_a_time_same_frames(void **state)
 	sim_ws_end(&world);
 }
 
+static void test_sim_ws_every_form_of_length_same_frames(void **state)
+{
+	static const size_t len[] = { 0, 1, 125, 126, 127, 65535, 65536, 200000 };
+	static uint8_t data[200000];
+	struct sim_ws world;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * i >> 3);
+	sim_ws_begin(&world, seed_of_run(), &with_deflate, 0);
+	for (size_t frames = 1; frames < 4; frames++) {
+		struct sim_ws_client *client = sim_ws_client_new(&world, frames == 2 ? OFFER : NULL);
+
+		for (size_t i = 0; i < PER_ARRAY_LEN(len); i++)
+			sim_ws_message(client, SIM_WS_BINARY, data, len[i], frames, SIM_MILLION / 2);
+		sim_ws_close(client, 1000, "bye");
+		sim_ws_send(client);
+		visit_end_exact(&world, client);
+	}
+	sim_ws_end(&world);
+}
+
 static void one_read_run(uint32_t frames)
 {
 	struct sim_ws world;
@@ -388,6 +410,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sim_ws_conversation_cut_at_every_byte_same_frames),
 		cmocka_unit_test(test_sim_ws_one_byte_at_a_time_same_frames),
+		cmocka_unit_test(test_sim_ws_every_form_of_length_same_frames),
 		cmocka_unit_test(test_sim_ws_two_and_fifty_frames_in_one_read_answered_in_order_together),
 		cmocka_unit_test(test_sim_ws_reset_at_every_byte_received_leaves_nothing),
 		cmocka_unit_test(test_sim_ws_reset_at_every_byte_sent_leaves_nothing),

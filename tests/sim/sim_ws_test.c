@@ -3,7 +3,7 @@
  * sim_ws_test.c - WebSockets under random schedules: conversations cut anywhere, short writes, starvation,
  * pauses, resets, little memory, fifty subscribers. Every frame has to be the one that is due, and nothing
  * may be left. PER_SEED=0x... runs that schedule alone; PER_SIM_SECONDS says for how long new seeds are tried
- * (default 2, each test).
+ * (default 3, each test).
  */
 #include "sim/sim_ws.h"
 
@@ -16,12 +16,13 @@
 #include <time.h>
 #include <cmocka.h>
 
-#define SECONDS_DEFAULT 2
+#define SECONDS_DEFAULT 3
 #define PEERS_MAX 4u
 #define MESSAGES_MAX 12u
 #define MESSAGE_BYTES_MAX 200000u
 #define LIMIT_BYTES 250000u /* message_bytes_max: above all that is sent */
 #define SUBSCRIBERS 50u
+#define TALKS 8u /* messages of each subscriber, echoed between those that are published */
 
 static const char *const offers[] = {
 	"permessage-deflate",
@@ -350,6 +351,7 @@ struct subscriber {
 	struct sim_ws_client *client;
 	bool is_reset, has_any;
 	uint32_t next; /* number of the message that is due */
+	uint32_t talks;
 };
 
 struct publishing {
@@ -369,6 +371,10 @@ static size_t news_make(uint8_t *data, uint32_t number)
 	return len;
 }
 
+/* Worth compressing, with what came before in sight. */
+static const char talk[] =
+	"all the news that fits the window, all the news that fits the frame, and none of it new";
+
 static void news_arrived(struct sim_ws_client *client, unsigned opcode, const uint8_t *data, size_t len)
 {
 	static uint8_t want[80000];
@@ -376,6 +382,11 @@ static void news_arrived(struct sim_ws_client *client, unsigned opcode, const ui
 	struct subscriber *subscriber = &all->subscriber[client->index];
 	uint32_t number = 0;
 
+	if (opcode == SIM_WS_TEXT) {
+		SIM_WS_CHECK(client->world, len == sizeof(talk) - 1 && memcmp(data, talk, len) == 0);
+		subscriber->talks++;
+		return;
+	}
 	SIM_WS_CHECK(client->world, opcode == SIM_WS_BINARY && len >= 4);
 	memcpy(&number, data, 4);
 	if (!subscriber->has_any)
@@ -445,6 +456,10 @@ static void schedule_publish(uint64_t seed)
 		all.subscriber[i].is_reset = sim_chance(sim, SIM_MILLION / 3);
 		if (all.subscriber[i].is_reset)
 			sim_peer_reset_after(client->peer, (int64_t)sim_random_below(sim, 6000000));
+		for (size_t j = 0; j < TALKS; j++) {
+			sim_ws_send_cut(client);
+			sim_ws_message(client, SIM_WS_TEXT, talk, sizeof(talk) - 1, 1, 0);
+		}
 		sim_ws_send_cut(client);
 	}
 	publish_script(sim, &all);
@@ -455,9 +470,12 @@ static void schedule_publish(uint64_t seed)
 		sim_ws_send(all.subscriber[i].client);
 	}
 	SIM_WS_RUN_UNTIL(&all.world, sim_ws_all_over(&all.world));
-	for (size_t i = 0; i < SUBSCRIBERS; i++)
-		SIM_WS_CHECK(&all.world,
-			     all.subscriber[i].is_reset || all.subscriber[i].client->close_code == 1000);
+	for (size_t i = 0; i < SUBSCRIBERS; i++) {
+		const struct subscriber *subscriber = &all.subscriber[i];
+
+		SIM_WS_CHECK(&all.world, subscriber->is_reset || subscriber->client->close_code == 1000);
+		SIM_WS_CHECK(&all.world, subscriber->is_reset || subscriber->talks == TALKS);
+	}
 	sim_ws_end(&all.world);
 }
 

@@ -199,6 +199,21 @@ static void test_sim_ws_close_while_the_latest_waits_sends_it_first(void **state
 	reading_end(&reading);
 }
 
+static void test_sim_ws_abort_while_the_latest_waits_leaves_nothing(void **state)
+{
+	struct reading reading;
+	struct sim_ws *world = &reading.world;
+
+	(void)state;
+	reading_begin(&reading, 1, PER_WS_POLICY_LATEST, 1000);
+	SIM_WS_CHECK(world, reading.client->send_error == PER_EAGAIN);
+	sim_ws_order(reading.client, 0, SIM_WS_ORDER_ABORT, 0);
+	SIM_WS_RUN_UNTIL(world, sim_ws_all_over(world));
+	sim_ws_check_empty(world);
+	reading.client->saw_close = true; /* none is to come */
+	reading_end(&reading);
+}
+
 /* The message that waits has taken the memory that sending it would need: one close frame says so. */
 static void latest_without_memory(bool closes)
 {
@@ -479,6 +494,26 @@ static void test_sim_ws_close_unanswered_is_cut_in_time(void **state)
 	close_unanswered(true, true);
 }
 
+/* Whoever pauses and closes hears the peer's answer at once. */
+static void test_sim_ws_close_while_paused_hears_the_answer(void **state)
+{
+	struct sim_ws world;
+	struct sim_ws_client *client = open_one(&world, 1);
+
+	(void)state;
+	sim_ws_order(client, 0, SIM_WS_ORDER_PAUSE, 0);
+	wait_ms(&world, 10);
+	sim_ws_frame(client, 0x81, "unheard", 7);
+	sim_ws_send(client);
+	wait_ms(&world, 10);
+	sim_ws_order(client, 0, SIM_WS_ORDER_CLOSE, 4321);
+	wait_ms(&world, 10);
+	SIM_WS_CHECK(&world, sim_ws_all_over(&world));
+	SIM_WS_CHECK(&world, client->close_code == 4321);
+	SIM_WS_CHECK(&world, client->code == 4321 && client->messages == 0);
+	sim_ws_end(&world);
+}
+
 /* The time of the peer begins when our close frame is on its way. */
 static void test_sim_ws_close_behind_a_slow_queue_waits_for_the_queue(void **state)
 {
@@ -507,6 +542,7 @@ int main(void)
 		cmocka_unit_test(test_sim_ws_slow_reader_policy_drop_has_exactly_what_was_taken),
 		cmocka_unit_test(test_sim_ws_slow_reader_policy_latest_ends_with_the_last),
 		cmocka_unit_test(test_sim_ws_close_while_the_latest_waits_sends_it_first),
+		cmocka_unit_test(test_sim_ws_abort_while_the_latest_waits_leaves_nothing),
 		cmocka_unit_test(test_sim_ws_latest_without_memory_is_1011_once),
 		cmocka_unit_test(test_sim_ws_latest_may_be_empty),
 		cmocka_unit_test(test_sim_ws_flood_of_pings_unread_queue_is_bounded),
@@ -517,6 +553,7 @@ int main(void)
 		cmocka_unit_test(test_sim_ws_whoever_talks_is_not_pinged),
 		cmocka_unit_test(test_sim_ws_long_pause_of_ours_does_not_cut_the_peer),
 		cmocka_unit_test(test_sim_ws_close_unanswered_is_cut_in_time),
+		cmocka_unit_test(test_sim_ws_close_while_paused_hears_the_answer),
 		cmocka_unit_test(test_sim_ws_close_behind_a_slow_queue_waits_for_the_queue),
 	};
 
