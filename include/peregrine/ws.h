@@ -93,9 +93,9 @@ typedef struct per_ws_config {
 	bool client_no_context_takeover; /* ask the client to do so */
 	size_t deflate_min_bytes;        /* shorter messages are sent as they are; default 64 */
 	/*
-	 * Contexts of all connections of one worker; default 64 MiB. What a client may send compressed is set aside
-	 * in the handshake, which does without compression when there is no room; above the budget messages go out
-	 * as they are.
+	 * Contexts of all connections of one worker; default 64 MiB. What a client may send compressed is
+	 * set aside in the handshake, which does without compression when there is no room; above the
+	 * budget messages go out as they are.
 	 */
 	size_t deflate_memory_bytes;
 	void *reserved[8];

@@ -15,7 +15,10 @@
 
 #define PER__TOPIC_BYTES_MAX 255u
 #define PER__TOPIC_BUCKETS 4096u
-/* What is delivered in one turn, so that it can leave before the next: to one subscriber, and to all of a worker. */
+/*
+ * What is delivered in one turn, so that it can leave before the next: to one subscriber, and to all of a
+ * worker.
+ */
 #define PER__PUBLISH_TURN_BYTES_EACH (128u * 1024u)
 #define PER__PUBLISH_TURN_BYTES ((size_t)8 << 20)
 #define PER__PUBLISH_BYTES_MAX \

@@ -42,7 +42,7 @@ static void test_h1_fields_host_in_head_gives_verdict(void **state)
 		BAD(400, HOST(" a:b")),
 		BAD(400, HOST(" a:80:80")),
 		BAD(400, HOST(" a@80")),
-		BAD(400, HOST(" a,80")),
+		BAD(400, HOST(" a, 80")),
 		BAD(400, HOST(" a/80")),
 		BAD(400, HOST(" a;80:8x")),
 		BAD(400, HOST(" a:8 ,")),
