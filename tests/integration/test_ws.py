@@ -952,7 +952,7 @@ def no_descriptor_and_no_memory_left_behind(t):
 def idle_connections_are_small(t):
     if is_instrumented(t.program("arena_testing")):
         raise Skip("memory of an instrumented program says nothing")
-    if t.backend == "kqueue" and sys.platform == "linux":
+    if t.args.backend == "kqueue" and sys.platform == "linux":
         raise Skip("the kqueue of the tests keeps a table of its own for each descriptor")
     count = min(6000, raise_fd_limit(20000) - 500)
     with t.serving(t.arena(workers="1")) as server:
