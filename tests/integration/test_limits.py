@@ -399,7 +399,7 @@ def timeouts_apply_behind_a_pipelined_answer(t):
 
 @suite.case("SPEC: idle")
 def many_idle_connections_are_all_closed(t):
-    with t.serving(t.app("--idle-timeout-ms", "500", "--head-timeout-ms", "500", workers="2")) as server:
+    with t.serving(t.app("--idle-timeout-ms", "3000", "--head-timeout-ms", "3000", workers="2")) as server:
         conns = [server.connect() for _ in range(500)]
         for c in conns[:250]:
             equal(c.get("/hello").body, b"hello\n")
