@@ -7,7 +7,6 @@
  *   taskset -c 0 build/release/bin/ws_echo 3000 &
  *   taskset -c 1 build/release/bin/ws_load --port 3000 --pid $! --connections 64 --segment 16
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
