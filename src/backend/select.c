@@ -98,9 +98,10 @@ static int select_auto(const struct per__backend **out, char *reason, size_t cap
 		if (be->id == BACKEND_SIM)
 			continue;
 		if (be->probe(&probe) == 0) {
-			append(reason, cap,
-			       reason[0] == '\0' ? "the first choice, and it works here" : "using %s",
-			       be->name);
+			if (reason[0] == '\0')
+				append(reason, cap, "the first choice, and it works here");
+			else
+				append(reason, cap, "using %s", be->name);
 			*out = be;
 			return 0;
 		}
