@@ -786,14 +786,19 @@ def compressed_and_plain_subscribers(t):
         clients = [ws(server, f"/ws/echo?topic=1&deflate=1&n={i}", deflate=offer) for i, offer in enumerate(offers) for _ in range(2)]
         publisher = ws(server, "/ws/cmd")
         own = "my own text, which is long enough to be compressed, and which repeats itself, repeats itself " * 3
-        for size in (50, 63, 64, 65, 500, 20000, 300000):
+        for size in (50, 63, 64, 65, 75, 500, 20000, 300000):
             for round_ in range(3):
                 for c in clients:
                     c.ask(own)
                 publisher.text(f"pub topic id 2 {size}")
+                publisher.text(f"pub topic noise 1 {size}")
+                noise = None
                 for c in clients:
                     for i in range(2):
                         c.expect(TEXT, (b"id %08d" % i + b" ").ljust(size, b"x"))
+                    opcode, payload = c.next()
+                    noise = noise or payload
+                    equal((opcode, payload, len(payload)), (TEXT, noise, size), "noise")
                     c.ask(own)
         for c in (*clients, publisher):
             c.end()

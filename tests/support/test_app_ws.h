@@ -229,7 +229,18 @@ static void ws_cmd_unsub(per_ws *ws, const char *args)
 	ws_say(ws, text);
 }
 
-/* Publishes "ID NUMBER xxx" count times: pub TOPIC ID COUNT SIZE. */
+/* What fills a message: x, or what no compressor makes shorter when it is short. */
+static void ws_fill(char *text, size_t len, bool is_noise)
+{
+	uint32_t state = 1;
+
+	for (size_t i = 0; i < len; i++) {
+		state = state * 1664525 + 1013904223;
+		text[i] = is_noise ? (char)('!' + (state >> 16) % 94) : 'x';
+	}
+}
+
+/* Publishes "ID NUMBER xxx" count times: pub TOPIC ID COUNT SIZE. An ID of "noise": nothing but noise. */
 static void ws_publish(struct ws_app *app, per_server *server, const char *args)
 {
 	char topic[300], id[32], *text;
@@ -241,8 +252,9 @@ static void ws_publish(struct ws_app *app, per_server *server, const char *args)
 	for (unsigned i = 0; i < count; i++) {
 		int err;
 
-		memset(text, 'x', size);
-		text[snprintf(text, size, "%s %08u", id, i)] = ' ';
+		ws_fill(text, size, strcmp(id, "noise") == 0);
+		if (strcmp(id, "noise") != 0)
+			text[snprintf(text, size, "%s %08u", id, i)] = ' ';
 		do {
 			err = ws_result(&app->publishes,
 					per_ws_publish(server, per_str_from(topic), PER_WS_TEXT, text, size));
