@@ -29,8 +29,8 @@
 /*
  * A busy worker that enters the kernel for every second request spends most of its time entering. So a loop
  * that has lately received from many sockets waits for several completions at once, though never longer
- * than this (bench/run.py: a fifth of the system calls and 0.8 times the CPU per request at 64
- * connections). A quiet one is not delayed.
+ * than this (docs/benchmarks.md: 0.07 system calls per request at 64 connections, where a loop that takes
+ * what is there needs 0.53). A quiet one is not delayed.
  */
 #define URING_BATCH_WAIT_NS 100000
 #define URING_BATCH_MIN 4u   /* fewer receives expected in that time: not worth waiting for */
