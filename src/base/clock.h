@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clock.h - time. Only the backends call per__clock_now_ns(); everything else uses the time of the loop's turn,
- * so that the simulator can own it.
+ * clock.h - time. Only the backends call per__clock_now_ns(); everything else uses the time of the loop's
+ * turn, so that the simulator can own it.
  */
 #ifndef PER_BASE_CLOCK_H
 #define PER_BASE_CLOCK_H
