@@ -33,6 +33,25 @@ int per_ws_post(per_server *server, per_ref ref, per_ws_post_fn fn, void *arg)
 			    .run = per__ws_run_post, .fn = stored, .arg = arg, .ref = ref, .fd = -1 });
 }
 
+static void worker_run_post(struct per__worker *worker, const struct per__mail *mail)
+{
+	per_worker_fn fn = (per_worker_fn)(void (*)(void))mail->fn;
+
+	per__count(&worker->counters.posts, 1);
+	fn(worker->index, mail->arg);
+}
+
+int per_worker_post(per_server *server, unsigned worker, per_worker_fn fn, void *arg)
+{
+	per_post_fn stored = (per_post_fn)(void (*)(void))fn; /* called as what it is by worker_run_post() */
+
+	return post(server, (struct per__mail){ .run = worker_run_post,
+						.fn = stored,
+						.arg = arg,
+						.ref = { .worker = worker },
+						.fd = -1 });
+}
+
 /* A message on its way to one connection. */
 struct letter {
 	per_ws_type type;

@@ -69,6 +69,21 @@ PER_API int per_server_poll_fd(per_server *server);
  */
 PER_API int per_server_poll_timeout_ms(per_server *server);
 
+/** Run on a worker's own thread by per_worker_post(). */
+typedef void (*per_worker_fn)(unsigned worker, void *arg);
+
+/**
+ * Runs a function on a worker, soon: for data that belongs to one worker, such as a configuration that every
+ * worker keeps a pointer to.
+ *
+ * worker   0 to per_server_workers() - 1
+ * fn, arg  called exactly once if this returns 0
+ * returns  0; PER_EAGAIN when the worker's queue is full; PER_EGONE when the worker has not started or has
+ *          ended; PER_EINVAL. After an error fn is not called.
+ * threads  any, while the server object exists
+ */
+PER_API int per_worker_post(per_server *server, unsigned worker, per_worker_fn fn, void *arg);
+
 /**
  * Stops the server gracefully: no new connection, requests in flight are finished, idle connections closed;
  * what is left after stop_timeout_ms is cut. Returns at once; per_server_run() returns when it is done. A
@@ -133,7 +148,7 @@ typedef struct per_stats {
 	uint64_t timeouts;          /* connections ended by a timeout */
 	uint64_t overflow_blocks;   /* buffers larger than a block that had to be taken */
 	uint64_t overflow_failures; /* such buffers that were refused: above the memory budget */
-	uint64_t posts;             /* functions run by per_post() and per_ws_post() */
+	uint64_t posts;             /* functions run by per_post() and its kin */
 	uint64_t reserved[12];
 } per_stats;
 
