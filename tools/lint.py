@@ -20,7 +20,8 @@ FILE_LINES_MAX, TEST_FILE_LINES_MAX, FUNCTION_LINES_MAX, COLUMNS_MAX, TAB = 600,
 ROOMS = [
     ("base", r"base/.*"),
     ("backend", r"backend/.*"),
-    ("codec", r"http/(\w+_parse\w*|h1_fields|chunked|query|percent|range|cookie|form|multipart|date|etag|mime|url)(_impl)?"),
+    ("codec", r"http/(\w+_parse\w*|h1_fields|chunked|query|percent|range|cookie|form|multipart|date|etag|mime|url"
+              r"|path|list|conditional|accept|wants|escape)(_impl)?"),
     ("codec", r"ws/(frame|utf8|handshake|mask|close_code)\w*"),
     ("codec", r"core/proxy"),
     ("codec", r"(hpack|h2_frame)\w*"),
@@ -42,7 +43,7 @@ MAY_INCLUDE = {
     "http": ["base", "codec", "core", "http"],
     "ws": ["base", "codec", "core", "ws"],
     "ws_upgrade": ["base", "codec", "core", "ws", "http:http/(h1|req)"],
-    "services": ["base", "services", "http:http/(req|resp)"],
+    "services": ["base", "codec", "services", "http:http/(req|resp)"],
     "server": ["base", "backend", "codec", "core", "tls", "http", "ws", "ws_upgrade", "services", "server"],
 }
 # System headers with a home. Each may be included only by paths (from the top) that match.
