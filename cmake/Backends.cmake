@@ -34,7 +34,7 @@ endif()
 
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
-find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto SSL)
 if("io_uring" IN_LIST PER_BACKENDS AND NOT LIBURING_FOUND)
 	message(FATAL_ERROR "liburing 2.3 or newer was not found by pkg-config. Install both (Debian: liburing-dev pkg-config, or "
 		"'make setup'), or build without io_uring: -DPER_BACKENDS=epoll")

@@ -32,7 +32,7 @@ if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" AND NOT IS_ABSOLUTE "${CMAKE_INSTAL
 	set(pc_libdir "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
 	set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
-set(pc_requires_private "zlib, libcrypto >= 3.0")
+set(pc_requires_private "zlib, libssl >= 3.0, libcrypto >= 3.0")
 if("io_uring" IN_LIST PER_BACKENDS)
 	string(APPEND pc_requires_private ", liburing >= 2.3")
 endif()

@@ -29,7 +29,7 @@ foreach(target IN LISTS library_targets)
 	target_include_directories(${target}
 		PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>"
 		PRIVATE "${PROJECT_SOURCE_DIR}/src")
-	target_link_libraries(${target} PRIVATE "$<BUILD_INTERFACE:per_flags>" Threads::Threads ZLIB::ZLIB OpenSSL::Crypto)
+	target_link_libraries(${target} PRIVATE "$<BUILD_INTERFACE:per_flags>" Threads::Threads ZLIB::ZLIB OpenSSL::SSL OpenSSL::Crypto)
 	if("io_uring" IN_LIST PER_BACKENDS)
 		target_link_libraries(${target} PRIVATE PkgConfig::LIBURING)
 	endif()
@@ -66,7 +66,7 @@ if(PER_TESTS OR PER_FUZZ)
 	target_compile_definitions(peregrine_testing PUBLIC ${testing_definitions} PER_TESTING PER_DEBUG)
 	target_include_directories(peregrine_testing PUBLIC
 		"${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
-	target_link_libraries(peregrine_testing PUBLIC per_flags Threads::Threads ZLIB::ZLIB OpenSSL::Crypto)
+	target_link_libraries(peregrine_testing PUBLIC per_flags Threads::Threads ZLIB::ZLIB OpenSSL::SSL OpenSSL::Crypto)
 	if("io_uring" IN_LIST PER_TESTING_BACKENDS)
 		target_link_libraries(peregrine_testing PUBLIC PkgConfig::LIBURING)
 	endif()

@@ -110,6 +110,18 @@ static int timeouts_init(struct per__conf *conf, const per_config *config)
 	return 0;
 }
 
+static int tls_init(struct per__conf *conf, const per_tls_config *tls)
+{
+	if (tls == NULL)
+		return 0;
+	APPLY(tls_handshake_timeout_ns, tls->handshake_timeout_ms, 10000, 1, TIMEOUT_MS_MAX);
+	APPLY(tls_handshakes_max, tls->handshakes_max, 4096, 1, 16u << 20);
+	APPLY(tls_early_data_max, tls->early_data_max, 0, 0, 1u << 20);
+	conf->tls_handshake_timeout_ns *= MS_NS;
+	conf->tls_handshakes_max = (conf->tls_handshakes_max + conf->workers - 1) / conf->workers;
+	return 0;
+}
+
 static int server_field_init(struct per__conf *conf, const char *name)
 {
 	int len;
@@ -147,6 +159,8 @@ int per__conf_init(struct per__conf *conf, const per_config *config)
 		err = limits_init(conf, config);
 	if (err == 0)
 		err = timeouts_init(conf, config);
+	if (err == 0)
+		err = tls_init(conf, config->tls);
 	if (err == 0)
 		err = server_field_init(conf, config->server_name);
 	if (err == 0 && per__nets_parse(&conf->proxy_trusted, config->proxy_trusted) != 0) {

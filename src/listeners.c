@@ -17,16 +17,17 @@ static unsigned accepting_loops(const struct per_server *server)
 /* "http://127.0.0.1:3000": what a person types; a wildcard is shown as localhost. */
 static void place_name(struct per__place *place)
 {
+	const char *scheme = (place->flags & PER_LISTEN_TLS) != 0 ? "https" : "http";
 	char address[160];
 
 	per__addr_format(&place->addr, address, sizeof(address));
 	if (place->addr.storage.ss_family == AF_UNIX)
 		snprintf(place->text, sizeof(place->text), "%s", address);
 	else if (place->addr.is_wildcard)
-		snprintf(place->text, sizeof(place->text), "http://localhost:%u",
+		snprintf(place->text, sizeof(place->text), "%s://localhost:%u", scheme,
 			 (unsigned)per__addr_port(&place->addr));
 	else
-		snprintf(place->text, sizeof(place->text), "http://%s", address);
+		snprintf(place->text, sizeof(place->text), "%s://%s", scheme, address);
 }
 
 /*
@@ -71,6 +72,11 @@ static int place_add(struct per_server *server, const per_listen *listen)
 			 listen->address != NULL ? listen->address : "", why);
 		return err;
 	}
+	if ((listen->flags & PER_LISTEN_TLS) != 0 && server->tls == NULL) {
+		per__log(&server->conf.log, PER_LOG_ERROR,
+			 "cannot speak TLS on \"%s\": there is no per_config.tls", listen->address);
+		return PER_EINVAL;
+	}
 	place->flags = listen->flags;
 	place->is_shared = place->addr.inherited_fd >= 0 || place->addr.storage.ss_family == AF_UNIX;
 	place->fds = per__mem_alloc(accepting_loops(server) * sizeof(int));
@@ -86,7 +92,7 @@ static int place_add(struct per_server *server, const per_listen *listen)
 int per__places_open(struct per_server *server, const per_config *config)
 {
 	char address[300];
-	per_listen single = { .address = address };
+	per_listen single = { .address = address, .flags = config->tls != NULL ? PER_LISTEN_TLS : 0 };
 	const per_listen *listen = config->listen_count > 0 ? config->listen : &single;
 	size_t cnt = config->listen_count > 0 ? config->listen_count : 1;
 	const char *host = config->host != NULL ? config->host : "*";
@@ -151,6 +157,7 @@ static void listener_fill(struct per__listener *listener, const struct per__plac
 		.index = (uint16_t)index,
 		.is_unix = place->addr.storage.ss_family == AF_UNIX,
 		.is_proxy = (place->flags & PER_LISTEN_PROXY) != 0,
+		.is_tls = (place->flags & PER_LISTEN_TLS) != 0,
 	};
 }
 

@@ -97,6 +97,8 @@ static int server_make(struct per_server *server, const per_config *config)
 	if (err == 0)
 		err = workers_make(server);
 	if (err == 0)
+		err = per__certs_open(server, config);
+	if (err == 0)
 		err = per__places_open(server, config);
 	if (err == 0)
 		err = per__places_deal(server);
@@ -153,6 +155,7 @@ void per_server_free(per_server *server)
 	PER_ASSERT(server->state != PER__SERVER_RUNNING);
 	per__signals_remove(server);
 	per__run_free_polled(server);
+	per__certs_close(server);
 	for (unsigned i = 0; i < server->loop_cnt && server->workers != NULL; i++)
 		worker_free(server->workers[i]);
 	per__ws_shared_fini(&server->ws);

@@ -37,6 +37,8 @@ struct per_server {
 	const struct per__backend *backend;
 	char backend_reason[256];
 
+	struct per__certs *tls; /* NULL: no TLS */
+
 	struct per__place *places;
 	size_t place_cnt;
 
@@ -54,6 +56,15 @@ struct per_server {
 	unsigned start_cnt; /* loops that have started or failed */
 	int start_error;
 };
+
+/**
+ * The certificates of config->tls and the keys of tickets: checks them, and gives each worker its contexts.
+ * Nothing when there is no config->tls. Returns 0 or a negative PER_E* with the reason in the log.
+ */
+int per__certs_open(struct per_server *server, const per_config *config);
+
+/** Frees them. Every connection has ended. */
+void per__certs_close(struct per_server *server);
 
 /** Opens every listener of config. Returns 0 or a negative PER_E* with the reason in the log. */
 int per__places_open(struct per_server *server, const per_config *config);

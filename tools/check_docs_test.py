@@ -21,11 +21,18 @@ CONFIG_C = "#define MOST (7u * 24 * 3600)\n#define APPLY(field, a, b, c, d) \\\n
 ROWS = SPDX + "## per_config\n| `port` | | 3000 | |\n| `workers` | threads | 16 KiB | 1 to 604,800 |\n| `log` | | | |\n" \
     "## per_listen\n| `reserved` | | | |\n## per_handler\n| `on_request` | |\n| `more` | |\n" \
     "## per_ws_config\n| `deflate` | | | |\n## per_ws_handler\n| `user` | |\n"
+# the structures that no sample is about
+OTHERS = [(name, header) for name, header in check_docs.STRUCTS if header not in ("config.h", "ws.h")]
 
 
 def configuration(rows=ROWS, config_h=CONFIG_H, config_c=CONFIG_C):
-    return {"docs/configuration.md": rows, "include/peregrine/config.h": config_h, "include/peregrine/ws.h": WS_H,
-            "src/config.c": config_c}
+    files = {"docs/configuration.md": rows, "include/peregrine/config.h": config_h, "include/peregrine/ws.h": WS_H,
+             "src/config.c": config_c}
+    for name, header in OTHERS:
+        files["docs/configuration.md"] += f"## {name}\n| `x` | |\n"
+        path = f"include/peregrine/{header}"
+        files[path] = files.get(path, "") + f"typedef struct {name} {{\n\tint x;\n}} {name};\n"
+    return files
 
 
 def header(text):

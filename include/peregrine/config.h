@@ -6,6 +6,7 @@
 #ifndef PEREGRINE_CONFIG_H
 #define PEREGRINE_CONFIG_H
 
+#include <peregrine/tls.h>
 #include <peregrine/types.h>
 
 #ifdef __cplusplus
@@ -42,6 +43,7 @@ typedef void (*per_log_fn)(per_log_level level, const char *line, void *user);
 enum {
 	PER_LISTEN_PROXY = 1 << 0,  /* connections from trusted peers begin with a PROXY protocol header */
 	PER_LISTEN_V6ONLY = 1 << 1, /* an IPv6 wildcard does not accept IPv4 */
+	PER_LISTEN_TLS = 1 << 2,    /* connections speak TLS (behind their PROXY header): per_config.tls */
 };
 
 /** One place to listen. */
@@ -181,6 +183,13 @@ typedef struct per_config {
 
 	/* --- looks ----------------------------------------------------------------------------------- */
 	const char *server_name; /* value of a Server field in every response; default: no such field */
+
+	/* --- TLS ------------------------------------------------------------------------------------- */
+	/*
+	 * certificates and the like, for the listeners with PER_LISTEN_TLS; without a list of listeners, host
+	 * and port are one of them. Default: no TLS
+	 */
+	const per_tls_config *tls;
 } per_config;
 
 #ifdef __cplusplus

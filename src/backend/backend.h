@@ -85,6 +85,7 @@ struct per__listener {
 	uint8_t flags;  /* backend's own bits; zero at first */
 	bool is_unix;
 	bool is_proxy;              /* core's: connections may begin with a PROXY header */
+	bool is_tls;                /* core's: they speak TLS, behind that header if there is one */
 	struct per__listener *next; /* backend's private list */
 	void *be_data;              /* backend's own */
 	uint32_t inflight;          /* backend's own */

@@ -17,6 +17,7 @@
 
 struct per__conn;
 struct per__proto;
+struct per__tls_ctx;
 struct per__worker;
 
 #define PER__BLOCK_BYTES 4160u /* not a power of two: blocks spread over the sets of a cache */
@@ -57,6 +58,8 @@ struct per__worker {
 	per_server *server;
 	void *user_state;  /* from worker_init */
 	void *upper_state; /* the upper layers' own, from begin */
+	/* what new connections of TLS begin with (tls/context.h); NULL: no TLS, or an acceptor */
+	struct per__tls_ctx *tls;
 
 	struct per__conn *dirty_first, *dirty_last;
 	struct per__slab conns, reqs, exts, blocks;

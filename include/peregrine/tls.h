@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tls.h - TLS (OpenSSL 3): certificates, versions, client certificates, tickets; changing them while the
+ * server runs. docs/tls.md tells how to run it.
+ *
+ * TLS 1.3, and 1.2 when asked for. A server with a per_tls_config speaks TLS at the listeners that have
+ * PER_LISTEN_TLS, or at its only place when it has no list of listeners.
+ */
+#ifndef PEREGRINE_TLS_H
+#define PEREGRINE_TLS_H
+
+#include <peregrine/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Whether clients are asked for a certificate. */
+typedef enum per_tls_client_auth {
+	/* in a per_tls_config: off; in a per_tls_cert: as in the per_tls_config */
+	PER_TLS_CLIENT_DEFAULT = 0,
+	PER_TLS_CLIENT_OFF = 1,
+	/* asked for; who has none, or one that does not verify, is let in and can be told apart */
+	PER_TLS_CLIENT_OPTIONAL = 2,
+	/* asked for; without one that verifies the handshake fails */
+	PER_TLS_CLIENT_REQUIRED = 3,
+} per_tls_client_auth;
+
+/**
+ * A certificate, its key, and the names it is for. Several may stand for the same names with different kinds
+ * of keys (ECDSA and RSA, say): each client gets the one that suits it, ECDSA first. When two of one kind
+ * have a name in common, the earlier one is used for it and the log warns.
+ */
+typedef struct per_tls_cert {
+	/* PEM: the certificate, then the intermediate ones in order, each signed by the next */
+	const char *cert_file;
+	/* PEM, without a password; default: it is in cert_file */
+	const char *key_file;
+	/*
+	 * "example.com, *.example.com": names that clients ask for (SNI, RFC 6066 section 3), separated by
+	 * commas or spaces; a star stands for the whole left-most label (RFC 9525 section 6.3). Default: the
+	 * DNS names in the certificate's subjectAltName. Internationalised names in their ASCII form.
+	 */
+	const char *names;
+	per_tls_client_auth client_auth; /* for these names; default: per_tls_config.client_auth */
+	const char *client_ca_file;      /* for these names; default: per_tls_config.client_ca_file */
+	void *reserved[7];               /* must be NULL */
+} per_tls_cert;
+
+/**
+ * How a server speaks TLS. Zero means the default. Copied; the files are read by per_server_new() and
+ * per_tls_reload() only.
+ */
+typedef struct per_tls_config {
+	/* --- who we are ------------------------------------------------------------------------------ */
+	const per_tls_cert *certs; /* 1 to 10,000; the first is for clients that name nobody we know */
+	size_t cert_count;
+	/* clients that name nobody, or somebody we do not know, are refused (unrecognized_name) */
+	bool strict_sni;
+
+	/* --- how we speak ---------------------------------------------------------------------------- */
+	bool tls12;               /* TLS 1.2 too (forward secrecy and AEAD only); default: 1.3 alone */
+	const char *ciphersuites; /* of TLS 1.3, OpenSSL's names with ':' between; default OpenSSL's three */
+	const char *ciphers12;    /* of TLS 1.2; default: ECDHE with AES-GCM or ChaCha20-Poly1305 */
+	const char *groups;       /* of the key exchange; default X25519:P-256:P-384 */
+
+	/* --- who they are ---------------------------------------------------------------------------- */
+	per_tls_client_auth client_auth;
+	/* PEM: the authorities whose client certificates are believed; required unless client_auth is off */
+	const char *client_ca_file;
+	unsigned client_depth; /* intermediate certificates between theirs and the authority; default 4 */
+
+	/* --- coming back ----------------------------------------------------------------------------- */
+	bool tickets_off;           /* no resumption at all */
+	unsigned ticket_count;      /* tickets after a handshake of TLS 1.3; default 2; at most 8 */
+	unsigned ticket_lifetime_s; /* how long a ticket is good; default 43,200; at most 604,800 */
+	/*
+	 * bytes of 0-RTT data that a client may send before the handshake has ended; default none. Such a
+	 * request may be a replay (RFC 8446 section 8): only for what may happen twice
+	 */
+	unsigned early_data_max;
+
+	/* --- limits ---------------------------------------------------------------------------------- */
+	unsigned handshake_timeout_ms; /* from the accept to the end of the handshake; default 10,000 */
+	unsigned handshakes_max;       /* in progress, over all workers; default 4,096 */
+	void *reserved[8];             /* must be NULL */
+} per_tls_config;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
