@@ -12,6 +12,7 @@
 #include <peregrine/request.h>
 #include <peregrine/response.h>
 #include <peregrine/server.h>
+#include <peregrine/static.h>
 #include <peregrine/tls.h>
 #include <peregrine/types.h>
 #include <peregrine/ws.h>
