@@ -176,7 +176,7 @@ void per__worker_stop(struct per__worker *worker, int level)
 
 	while (old < level && !atomic_compare_exchange_weak(&worker->stop_level, &old, level))
 		;
-	per__mailbox_poke(&worker->mailbox, per__worker_wake, worker);
+	per__worker_poke(worker);
 }
 
 /* Calls fn for every connection that is open. */
@@ -320,13 +320,49 @@ void per__worker_mail(struct per__worker *worker)
 		worker->loop.be->wake(&worker->loop);
 }
 
+void per__worker_attach(struct per__worker *worker, struct per__attached *attached)
+{
+	attached->next = worker->attached;
+	worker->attached = attached;
+}
+
+void per__worker_detach(struct per__worker *worker, struct per__attached *attached)
+{
+	struct per__attached **link = &worker->attached;
+
+	while (*link != attached)
+		link = &(*link)->next;
+	*link = attached->next;
+}
+
+void per__worker_poke(struct per__worker *worker)
+{
+	per__mailbox_poke(&worker->mailbox, per__worker_wake, worker);
+}
+
 void per__on_wake(struct per__loop *loop)
 {
 	struct per__worker *worker = per__worker_of(loop);
+	struct per__attached *attached, *next;
 
 	per__worker_mail(worker);
-	if (!worker->is_acceptor)
-		worker->upper.on_wake(worker);
+	if (worker->is_acceptor)
+		return;
+	worker->upper.on_wake(worker);
+	for (attached = worker->attached; attached != NULL; attached = next) {
+		next = attached->next;
+		attached->on_wake(attached);
+	}
+}
+
+static void attached_end(struct per__worker *worker)
+{
+	while (worker->attached != NULL) {
+		struct per__attached *attached = worker->attached;
+
+		worker->attached = attached->next;
+		attached->on_end(attached);
+	}
 }
 
 void per__worker_end(struct per__worker *worker)
@@ -343,6 +379,7 @@ void per__worker_end(struct per__worker *worker)
 	per__worker_mail(worker);
 	if (!worker->is_acceptor)
 		worker->upper.on_wake(worker);
+	attached_end(worker);
 }
 
 void per__worker_release(struct per__worker *worker)

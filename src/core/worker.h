@@ -46,6 +46,13 @@ struct per__upper {
 	void (*unlistened)(struct per__worker *worker, size_t listener);
 };
 
+/* What a service keeps on a worker, from per__worker_attach() until it detaches itself or the worker ends. */
+struct per__attached {
+	struct per__attached *next;
+	void (*on_wake)(struct per__attached *attached); /* another thread has woken the worker; may detach */
+	void (*on_end)(struct per__attached *attached);  /* the connections are closed: the last call */
+};
+
 struct per__worker {
 	struct per__loop loop; /* first: the backend's view */
 	unsigned index;
@@ -58,6 +65,7 @@ struct per__worker {
 	per_server *server;
 	void *user_state;  /* from worker_init */
 	void *upper_state; /* the upper layers' own, from begin */
+	struct per__attached *attached;
 	/* what new connections of TLS begin with (tls/context.h); NULL: no TLS, or an acceptor */
 	struct per__tls_ctx *tls;
 
@@ -117,6 +125,13 @@ void per__worker_stop(struct per__worker *worker, int level);
 
 /** Wakes the loop of a struct per__worker: for the mailbox. Any thread, while the loop exists. */
 void per__worker_wake(void *worker);
+
+/** Adds something to what is told of wakes and of the end; takes it off. On the worker's thread. */
+void per__worker_attach(struct per__worker *worker, struct per__attached *attached);
+void per__worker_detach(struct per__worker *worker, struct per__attached *attached);
+
+/** Wakes the worker's loop unless it has ended: on_wake of what is attached is called. Any thread. */
+void per__worker_poke(struct per__worker *worker);
 
 /** Runs what other threads have asked for. Called by on_wake. */
 void per__worker_mail(struct per__worker *worker);

@@ -61,6 +61,8 @@ static void exchange_end(struct per_req *req, int error)
 	const per_handler *handler = &worker->conf->handler;
 
 	req->resp = PER__RESP_ENDED;
+	if (PER_UNLIKELY(req->source != NULL))
+		req->source->on_end(req);
 	if (handler->on_done != NULL && (req->flags & PER__REQ_SEEN) != 0)
 		handler->on_done(req, error, handler->user);
 	if (PER_UNLIKELY((req->flags & PER__REQ_HEAD_OWNED) != 0))
@@ -473,10 +475,13 @@ static void h1_on_writable(struct per__conn *conn)
 		return;
 	}
 	handler = handler_of(req);
-	if (req->resp != PER__RESP_BEGUN || handler->on_writable == NULL)
+	if (req->resp != PER__RESP_BEGUN || (handler->on_writable == NULL && req->source == NULL))
 		return;
 	hook_enter(req, 0);
-	handler->on_writable(req, handler->user);
+	if (req->source != NULL)
+		req->source->on_writable(req);
+	else
+		handler->on_writable(req, handler->user);
 	req->flags &= (uint16_t)~PER__REQ_IN_HOOK;
 	if (per__req_is_open(req))
 		per__conn_mark_dirty(conn);
@@ -530,6 +535,15 @@ static void h1_on_close(struct per__conn *conn, int error)
 {
 	if (conn->req != NULL)
 		exchange_end(conn->req, error != 0 ? error : PER_EGONE);
+}
+
+void per__resp_resume(struct per_req *req, void (*fn)(struct per_req *req))
+{
+	req->flags |= PER__REQ_IN_HOOK;
+	fn(req);
+	req->flags &= (uint16_t)~PER__REQ_IN_HOOK;
+	if (per__req_is_open(req))
+		per__conn_mark_dirty(req->conn);
 }
 
 void per__h1_run_post(struct per__worker *worker, const struct per__mail *mail)

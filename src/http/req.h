@@ -45,6 +45,14 @@ enum {
 	PER__REQ_IN_HOOK = 1 << 11, /* inside a hook: what it ends is finished when it has returned */
 };
 
+struct per_req;
+
+/* Who goes on with an answer in the application's place: a service, such as static files. */
+struct per__source {
+	void (*on_writable)(struct per_req *req); /* as of per_handler */
+	void (*on_end)(struct per_req *req);      /* the exchange is over, whether it was answered or not */
+};
+
 struct per_req {
 	struct per__conn *conn;
 	uint64_t generation; /* bumped when the exchange is over; kept while the slot is free */
@@ -69,7 +77,9 @@ struct per_req {
 	int64_t resp_left; /* bytes of the announced length still to be written, or PER_LENGTH_UNKNOWN */
 	char *extra;       /* response fields (or trailers) added so far, a block, or NULL */
 	size_t extra_len, extra_cap;
-	void *data; /* the application's */
+	void *data;                       /* the application's */
+	const struct per__source *source; /* NULL: the application answers by itself */
+	void *source_state;
 
 	struct per__field fields[]; /* head_fields_max entries */
 };

@@ -19,4 +19,42 @@ int per__resp_error(struct per__conn *conn, int status);
 /** Queues "100 Continue". */
 int per__resp_continue(struct per__conn *conn);
 
+/*
+ * --- for services: fields that are text already, "name: value CRLF" any number of times, known to be valid,
+ * without Content-Length, Date and Connection
+ */
+
+#define PER__RESP_LINES_MAX 4u
+
+/** As per_reply(), with fields that are text already: cnt pieces of it. */
+int per__resp_lines(struct per_req *req, int status, const per_str *lines, unsigned cnt, per_str body);
+
+/** As per_begin(), with fields that are text already. */
+int per__resp_begin(struct per_req *req, int status, const per_str *lines, unsigned cnt, int64_t length);
+
+/* An answer with 200 that needs only its first lines. */
+struct per__whole {
+	const char *ptr; /* field lines with Content-Length and the empty line; right behind it the body */
+	size_t head_len;
+	size_t body_len;
+	per_release_fn release; /* called once, at once when the bytes were copied */
+	void *arg;
+};
+
+/** Answers with 200 and such bytes, which are copied, or lent when there are many. As per_reply_ref(). */
+int per__resp_whole(struct per_req *req, const struct per__whole *whole);
+
+/**
+ * Room for bytes of a body whose length is known, to be written in place: about 60 KiB in one piece if memory
+ * allows. Then per__resp_commit() what was written; nothing else may be queued in between.
+ *
+ * room     receives the bytes there are
+ * returns  0 or as per_write(); PER_EAGAIN: on_writable will be called
+ */
+int per__resp_reserve(struct per_req *req, uint8_t **pos, size_t *room);
+void per__resp_commit(struct per_req *req, size_t bytes);
+
+/** Runs fn outside of a hook, on the worker's thread: for an answer that goes on. */
+void per__resp_resume(struct per_req *req, void (*fn)(struct per_req *req));
+
 #endif
