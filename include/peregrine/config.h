@@ -106,7 +106,17 @@ typedef struct per_handler {
 	void (*worker_exit)(unsigned worker, void *state, void *user);
 
 	void *user; /* passed to every hook */
-	void (*reserved[8])(void);
+
+	/*
+	 * For an access log: called exactly once for each request, just before on_done, and also for those
+	 * that the library ends by itself and no other hook hears of: a head that is wrong (400, 414, 431,
+	 * 501 ...), too slow (408) or cut off, CONNECT, "OPTIONS *". Of a head that is not complete, what has
+	 * come can be read: per_req_line() gives the bytes, method, target and fields are there if they were
+	 * complete, else empty. Nothing can be answered here. error is as in on_done.
+	 */
+	void (*on_log)(per_req *req, int error, void *user);
+
+	void (*reserved[7])(void);
 } per_handler;
 
 /** The configuration of a server. Everything is copied by per_server_new(). */

@@ -48,7 +48,13 @@ PER_API per_str per_req_query(const per_req *req);
  */
 PER_API per_str per_req_host(const per_req *req);
 
-/** 10 for HTTP/1.0, 11 for HTTP/1.1. */
+/**
+ * The request line as it was sent, without its line end. In on_log, for a line that is not complete or is
+ * wrong, what has come up to the first CR or LF: any bytes.
+ */
+PER_API per_str per_req_line(const per_req *req);
+
+/** 10 for HTTP/1.0, 11 for HTTP/1.1. In on_log 0 when it is not known. */
 PER_API int per_req_version(const per_req *req);
 
 /**
@@ -98,6 +104,25 @@ PER_API void per_req_resume_body(per_req *req);
 PER_API void per_req_set_data(per_req *req, void *data);
 PER_API void *per_req_data(const per_req *req);
 
+/**
+ * How the request was answered: 0 as long as there is no answer, 101 for an upgrade. In on_log and on_done
+ * this is what the client was told, if it was still there.
+ */
+PER_API int per_req_status(const per_req *req);
+
+/**
+ * Bytes of the response's body that were handed to the connection so far, without heads and the framing of
+ * chunks; 0 for HEAD. Whether the client has got them is not known.
+ */
+PER_API uint64_t per_req_bytes_sent(const per_req *req);
+
+/**
+ * Nanoseconds since the first byte of the request was looked at. Measured by the worker's clock, which stands
+ * still during a turn of its loop and counts in steps of a few milliseconds on most systems: 0 says that the
+ * request was answered in the turn in which it came.
+ */
+PER_API int64_t per_req_duration_ns(const per_req *req);
+
 /** The worker that owns req, its pointer from worker_init, and the server. */
 PER_API unsigned per_req_worker(const per_req *req);
 PER_API void *per_req_worker_state(const per_req *req);
@@ -105,8 +130,8 @@ PER_API per_server *per_req_server(const per_req *req);
 
 /**
  * The client's address as text: "192.0.2.1:50000", "[2001:db8::1]:50000", "unix:". From the PROXY header if a
- * trusted peer sent one. Asked from the kernel at the first call, so it costs a system call only where it
- * is used.
+ * trusted peer sent one. Asked from the kernel once for a connection: when its first request begins if there
+ * is an on_log, else at the first call, when the connection may be broken already.
  *
  * buf, cap  where to; at least 64 bytes
  * returns   the length in bytes without the NUL; "unknown" when the kernel cannot tell any more

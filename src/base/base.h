@@ -56,6 +56,19 @@ PER_INLINE uint64_t per__counter_read(const per__counter *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+/**
+ * Zeroes a structure of some hundred bytes, its size a constant. For the hot path: gcc makes "rep stos" of a
+ * memset of that size, which takes 14 ns for 232 bytes where plain stores take 4 (AMD EPYC).
+ */
+PER_INLINE void per__zero(void *ptr, size_t bytes)
+{
+	size_t pos = 0;
+
+	for (; pos + 32 <= bytes; pos += 32)
+		__builtin_memset((char *)ptr + pos, 0, 32);
+	__builtin_memset((char *)ptr + pos, 0, bytes - pos);
+}
+
 PER_INLINE size_t per__round_up(size_t n, size_t power_of_two)
 {
 	return (n + power_of_two - 1) & ~(power_of_two - 1);

@@ -10,7 +10,6 @@
 #include "core/out.h"
 #include "http/h1_body.h"
 #include "http/resp.h"
-#include <string.h>
 
 void per__h1_conf_init(struct per__h1_conf *h1, const struct per__conf *conf)
 {
@@ -39,18 +38,37 @@ static inline const per_handler *handler_of(const struct per_req *req)
  * --------------------------------------------------------------------------------
  */
 
+/* The kernel forgets the peer's address when the connection breaks, and an access log needs it even then. */
+static PER_COLD void peer_ask(struct per__conn *conn)
+{
+	if (conn->worker->conf->handler.on_log != NULL)
+		(void)per__conn_peer(conn);
+}
+
 static struct per_req *exchange_begin(struct per__conn *conn)
 {
 	struct per_req *req = per__slab_take(&conn->worker->reqs);
 
 	PER_ASSERT(req != NULL); /* as many as connections */
-	memset(&req->base, 0, sizeof(*req) - offsetof(struct per_req, base));
+	per__zero(&req->base, sizeof(*req) - offsetof(struct per_req, base));
 	req->conn = conn;
+	req->begin_ns = conn->worker->loop.now_ns;
 	if (PER_UNLIKELY(req->generation == 0))
 		req->generation = 1; /* a zeroed per_ref names nothing */
 	per__h1_head_init(&req->head, req->fields, (uint16_t)conn->worker->conf->head_fields_max);
 	conn->req = req;
+	if (PER_UNLIKELY(conn->requests == 0))
+		peer_ask(conn);
 	return req;
+}
+
+static __attribute__((noinline)) void exchange_log(struct per_req *req, int error)
+{
+	const per_handler *handler = handler_of(req);
+
+	if (PER_UNLIKELY(req->phase == PER__REQ_HEAD))
+		per__h1_head_expose(req);
+	handler->on_log(req, error, handler->user);
 }
 
 /* The application hears of it, the memory goes back, references are void. */
@@ -63,6 +81,8 @@ static void exchange_end(struct per_req *req, int error)
 	req->resp = PER__RESP_ENDED;
 	if (PER_UNLIKELY(req->source != NULL))
 		req->source->on_end(req);
+	if (handler->on_log != NULL)
+		exchange_log(req, error);
 	if (handler->on_done != NULL && (req->flags & PER__REQ_SEEN) != 0)
 		handler->on_done(req, error, handler->user);
 	if (PER_UNLIKELY((req->flags & PER__REQ_HEAD_OWNED) != 0))
@@ -293,12 +313,14 @@ static size_t head_step(struct per__conn *conn, const uint8_t *data, size_t len)
 	struct per_req *req = conn->req != NULL ? conn->req : exchange_begin(conn);
 	int n = h1_conf(conn)->parse(&req->head, &h1_conf(conn)->limits, data, len);
 
-	if (PER_UNLIKELY(n <= 0)) {
-		if (n < 0)
-			bad_request(conn, -n);
+	if (PER_UNLIKELY(n == 0))
+		return 0;
+	req->base = data;
+	if (PER_UNLIKELY(n < 0)) {
+		req->head_len = (uint32_t)PER_MIN(len, (size_t)conn->worker->conf->head_bytes_max);
+		bad_request(conn, -n);
 		return 0;
 	}
-	req->base = data;
 	req->head_len = (uint32_t)n;
 	head_complete(req, len - (size_t)n);
 	return (size_t)n;
@@ -446,8 +468,12 @@ static size_t h1_on_data(struct per__conn *conn, uint8_t *data, size_t len)
 			break;
 		used += n;
 	}
-	if (PER_UNLIKELY(conn->req != NULL) && per__conn_is_open(conn))
-		exchange_suspend(conn->req);
+	if (PER_UNLIKELY(conn->req != NULL)) {
+		if (per__conn_is_open(conn))
+			exchange_suspend(conn->req);
+		if (conn->req != NULL && !per__conn_is_open(conn))
+			per__h1_req_keep(conn->req);
+	}
 	return used;
 }
 
@@ -535,34 +561,6 @@ static void h1_on_close(struct per__conn *conn, int error)
 {
 	if (conn->req != NULL)
 		exchange_end(conn->req, error != 0 ? error : PER_EGONE);
-}
-
-void per__resp_resume(struct per_req *req, void (*fn)(struct per_req *req))
-{
-	req->flags |= PER__REQ_IN_HOOK;
-	fn(req);
-	req->flags &= (uint16_t)~PER__REQ_IN_HOOK;
-	if (per__req_is_open(req))
-		per__conn_mark_dirty(req->conn);
-}
-
-void per__h1_run_post(struct per__worker *worker, const struct per__mail *mail)
-{
-	struct per_req *req = NULL;
-
-	per__count(&worker->counters.posts, 1);
-	if (mail->ref.slot < worker->reqs.touched)
-		req = per__slab_at(&worker->reqs, mail->ref.slot);
-	if (req == NULL || req->generation != mail->ref.generation || !per__req_is_open(req) ||
-	    req->resp == PER__RESP_ENDED) {
-		mail->fn(NULL, mail->arg);
-		return;
-	}
-	req->flags |= PER__REQ_IN_HOOK;
-	mail->fn(req, mail->arg);
-	req->flags &= (uint16_t)~PER__REQ_IN_HOOK;
-	if (per__req_is_open(req))
-		per__conn_mark_dirty(req->conn);
 }
 
 const struct per__proto per__proto_h1 = {

@@ -87,6 +87,39 @@ int per__h1_req_own(struct per_req *req)
 	return err;
 }
 
+static void head_forget(struct per_req *req)
+{
+	req->base = (const uint8_t *)"";
+	req->head_len = 0;
+	per__h1_head_init(&req->head, req->fields, req->head.fields_cap);
+}
+
+void per__h1_req_keep(struct per_req *req)
+{
+	if (req->base == NULL || per__h1_req_own(req) == 0)
+		return; /* an incomplete head lies in the connection's input or nowhere */
+	if ((req->flags & PER__REQ_HEAD_OWNED) == 0)
+		head_forget(req);
+	if ((req->flags & PER__REQ_BODY_OWNED) == 0) {
+		req->body = NULL;
+		req->body_len = 0;
+	}
+}
+
+void per__h1_head_expose(struct per_req *req)
+{
+	const struct per__conn *conn = req->conn;
+
+	if (req->base != NULL)
+		return;
+	if (conn->in == NULL || conn->in_len < req->head.pos) {
+		head_forget(req); /* the memory to keep it was not there */
+		return;
+	}
+	req->base = conn->in + conn->in_pos;
+	req->head_len = PER_MIN(conn->in_len, conn->worker->conf->head_bytes_max);
+}
+
 static struct per__trailers *trailers_begin(struct per_req *req, const struct per__h1_limits *limits)
 {
 	size_t fields_bytes = limits->fields_max * sizeof(struct per__field);

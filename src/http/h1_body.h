@@ -18,6 +18,15 @@ int per__h1_body_collect(struct per_req *req, uint8_t *data, size_t len);
 int per__h1_req_own(struct per_req *req);
 
 /**
+ * The exchange outlives its input although it cannot go on, until the connection is closed: keeps what on_log
+ * and on_done may read, or forgets it when there is no memory.
+ */
+void per__h1_req_keep(struct per_req *req);
+
+/** Of a head that never became complete: what has come of it becomes readable. */
+void per__h1_head_expose(struct per_req *req);
+
+/**
  * Takes input of the trailer section.
  *
  * used     receives the bytes used up

@@ -48,6 +48,20 @@ per_str per_req_host(const per_req *req)
 	return per__req_slice(req, req->head.host_off, req->head.host_len);
 }
 
+per_str per_req_line(const per_req *req)
+{
+	const struct per__h1_head *head = &req->head;
+	size_t begin = head->method_off, end;
+
+	if (head->version != 0) /* one space and "HTTP/1.1" behind the target */
+		return per__req_slice(req, begin, (size_t)head->target_off + head->target_len + 9 - begin);
+	if (req->head_len >= 2 && req->base[0] == '\r' && req->base[1] == '\n')
+		begin = 2; /* an empty line before it is skipped (RFC 9112 section 2.2) */
+	for (end = begin; end < req->head_len && req->base[end] != '\r' && req->base[end] != '\n'; end++)
+		;
+	return per__req_slice(req, begin, end - begin);
+}
+
 int per_req_version(const per_req *req)
 {
 	return req->head.version;
@@ -157,6 +171,21 @@ void per_req_set_data(per_req *req, void *data)
 void *per_req_data(const per_req *req)
 {
 	return req->data;
+}
+
+int per_req_status(const per_req *req)
+{
+	return req->status;
+}
+
+uint64_t per_req_bytes_sent(const per_req *req)
+{
+	return req->body_out;
+}
+
+int64_t per_req_duration_ns(const per_req *req)
+{
+	return req->conn->worker->loop.now_ns - req->begin_ns;
 }
 
 unsigned per_req_worker(const per_req *req)

@@ -60,10 +60,11 @@ struct per_req {
 	const uint8_t *base; /* first byte of the head */
 	struct per__h1_head head;
 	uint32_t head_len;
-	uint16_t flags; /* PER__REQ_* */
-	uint8_t phase;  /* enum per__req_phase */
-	uint8_t resp;   /* enum per__resp_state */
-	uint16_t status;
+	uint16_t flags;   /* PER__REQ_* */
+	uint8_t phase;    /* enum per__req_phase */
+	uint8_t resp;     /* enum per__resp_state */
+	uint16_t status;  /* of the answer, 0: none yet */
+	int64_t begin_ns; /* time of the turn in which the head began */
 
 	uint8_t *body; /* what was collected of the body */
 	size_t body_len, body_cap;
@@ -75,6 +76,7 @@ struct per_req {
 	struct per__trailers *trailers; /* of a chunked request, or NULL */
 
 	int64_t resp_left; /* bytes of the announced length still to be written, or PER_LENGTH_UNKNOWN */
+	uint64_t body_out; /* bytes of the response's body that were queued */
 	char *extra;       /* response fields (or trailers) added so far, a block, or NULL */
 	size_t extra_len, extra_cap;
 	void *data;                       /* the application's */

@@ -33,8 +33,10 @@ int per_reply(per_req *req, int status, per_str content_type, per_str body)
 	head_decide(req, status, (int64_t)body.len);
 	answer_is_whole(req);
 	pos = put_head(req, begin, content_type, (int64_t)body.len);
-	if ((req->flags & PER__REQ_NO_BODY_OUT) == 0 && body.len > 0)
+	if ((req->flags & PER__REQ_NO_BODY_OUT) == 0 && body.len > 0) {
 		pos = put(pos, body.ptr, body.len);
+		req->body_out = body.len;
+	}
 	per__out_commit(req->conn, (size_t)(pos - begin));
 	head_count(req);
 	answer_ended(req);
@@ -69,6 +71,8 @@ int per_reply_ref(per_req *req, int status, per_str content_type, per_str body, 
 		err = per__out_lend(req->conn, body.ptr, body.len, release, arg);
 		if (err != 0) /* the head has promised a body */
 			per__conn_close(req->conn, PER__CLOSE_RESET);
+		else
+			req->body_out = body.len;
 	}
 	if (err == 0)
 		answer_ended(req);
@@ -123,6 +127,8 @@ static void write_count(struct per_req *req, size_t len)
 
 	if (req->resp_left != PER_LENGTH_UNKNOWN)
 		req->resp_left -= (int64_t)len;
+	if ((req->flags & PER__REQ_NO_BODY_OUT) == 0)
+		req->body_out += len;
 	if (conn->out_bytes >= conn->worker->conf->write_queue_bytes)
 		conn->flags |= PER__CONN_WANT_WRITABLE;
 }
@@ -321,6 +327,8 @@ int per_defer(per_req *req, per_ref *out)
 int per__resp_error(struct per__conn *conn, int status)
 {
 	const struct per__worker *worker = conn->worker;
+	struct per_req *req = conn->req;
+	bool is_head = req != NULL && req->head.method == PER_METHOD_HEAD;
 	per_str line = per__status_line(status);
 	per_str reason = per_reason(status);
 	uint8_t *begin =
@@ -334,9 +342,15 @@ int per__resp_error(struct per__conn *conn, int status)
 	pos = put_str(pos, PER_S("Content-Type: text/plain\r\n"));
 	pos = put_content_length(pos, reason.len + 1);
 	pos = put_str(pos, PER_S("Connection: close\r\n\r\n"));
-	pos = put_str(pos, reason);
-	pos = put(pos, "\n", 1);
+	if (!is_head) {
+		pos = put_str(pos, reason);
+		pos = put(pos, "\n", 1);
+	}
 	per__out_commit(conn, (size_t)(pos - begin));
+	if (req != NULL) {
+		req->status = (uint16_t)status;
+		req->body_out = is_head ? 0 : reason.len + 1;
+	}
 	per__count(&conn->worker->counters.responses[status / 100], 1);
 	return 0;
 }

@@ -43,8 +43,10 @@ int per__resp_lines(struct per_req *req, int status, const per_str *lines, unsig
 	pos = lines_begin(req, status, lines, cnt, (int64_t)body.len, body.len, &begin);
 	if (pos == NULL)
 		return PER_ENOMEM;
-	if ((req->flags & PER__REQ_NO_BODY_OUT) == 0 && body.len > 0)
+	if ((req->flags & PER__REQ_NO_BODY_OUT) == 0 && body.len > 0) {
 		pos = put_str(pos, body);
+		req->body_out = body.len;
+	}
 	per__out_commit(req->conn, (size_t)(pos - begin));
 	head_count(req);
 	answer_ended(req);
@@ -87,6 +89,7 @@ int per__resp_whole(struct per_req *req, const struct per__whole *whole)
 	copied = len <= WHOLE_COPY_MAX ? len : 0;
 	begin = per__out_reserve(req->conn, head_bytes_max(req, PER_S("")) + copied);
 	if (PER_UNLIKELY(begin == NULL)) {
+		req->status = 0; /* not answered yet */
 		release_now(whole->release, whole->arg);
 		return PER_ENOMEM;
 	}
@@ -103,7 +106,9 @@ int per__resp_whole(struct per_req *req, const struct per__whole *whole)
 		if (err != 0) /* the head is incomplete */
 			per__conn_close(req->conn, PER__CLOSE_RESET);
 	}
-	if (PER_LIKELY(err == 0))
+	if (PER_LIKELY(err == 0)) {
+		req->body_out = len - whole->head_len;
 		answer_ended(req);
+	}
 	return err;
 }

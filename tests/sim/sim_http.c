@@ -115,6 +115,8 @@ static bool is_quiet(const struct sim_http *http)
 
 void sim_http_end(struct sim_http *http)
 {
+	per_stats stats;
+
 	if (!http->is_stopped) {
 		SIM_HTTP_RUN_UNTIL(http, is_quiet(http));
 		sim_http_check_empty(http);
@@ -124,6 +126,11 @@ void sim_http_end(struct sim_http *http)
 		SIM_HTTP_CHECK(http, http->is_stopped);
 	}
 	sim_http_check_empty(http);
+	stats = sim_http_stats(http);
+	/* a 503 for input that could not be kept may belong to no request */
+	for (int i = 2; i < 6 && http->server->conf.handler.on_log == sim_http_handler(http).on_log; i++)
+		SIM_HTTP_CHECK(http, i == 5 ? http->logged[i] <= stats.responses[i]
+					    : http->logged[i] == stats.responses[i]);
 	per_server_free(http->server);
 	sim_free(http->sim);
 }

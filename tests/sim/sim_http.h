@@ -30,6 +30,9 @@ struct sim_http {
 	struct per__sim *sim;
 	per_server *server;
 	uint32_t begun, done;       /* on_head or on_request of a new exchange, on_done */
+	uint32_t logged_seen;       /* on_log of such an exchange */
+	uint64_t logged[6];         /* on_log by class of the status, [0]: no answer */
+	uint64_t logged_hash;       /* of everything that could be read in on_log */
 	uint32_t lent, released;    /* bodies by reference */
 	uint32_t posted, posts_run; /* answers and resumptions that come later; those that came */
 	uint32_t deferred;

@@ -212,9 +212,44 @@ static void on_done(per_req *req, int error, void *user)
 
 	SIM_HTTP_CHECK(http, error <= 0);
 	SIM_HTTP_CHECK(http, per_req_data(req) != NULL);
+	SIM_HTTP_CHECK(http, http->logged_seen == http->done + 1);
 	free(per_req_data(req));
 	per_req_set_data(req, NULL);
 	http->done++;
+}
+
+static void hash_add(struct sim_http *http, per_str text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		http->logged_hash = (http->logged_hash ^ (uint8_t)text.ptr[i]) * 0x100000001b3u;
+}
+
+/* Reads all that an access log could ask for: under AddressSanitizer it has to be there. */
+static void on_log(per_req *req, int error, void *user)
+{
+	struct sim_http *http = user;
+	per_str line = per_req_line(req), target = per_req_target(req), name, value;
+	int status = per_req_status(req);
+
+	SIM_HTTP_CHECK(http, error <= 0);
+	SIM_HTTP_CHECK(http, status == 0 || (status >= 200 && status <= 599));
+	SIM_HTTP_CHECK(http, status != 0 || error != 0);
+	SIM_HTTP_CHECK(http, status != 0 || per_req_bytes_sent(req) == 0);
+	SIM_HTTP_CHECK(http, per_req_duration_ns(req) >= 0);
+	SIM_HTTP_CHECK(http, target.len == 0 || memmem(line.ptr, line.len, target.ptr, target.len) != NULL);
+	SIM_HTTP_CHECK(http, memchr(line.ptr, '\n', line.len) == NULL);
+	hash_add(http, line);
+	hash_add(http, per_req_method_str(req));
+	hash_add(http, per_req_path(req));
+	hash_add(http, per_req_query(req));
+	hash_add(http, per_req_host(req));
+	hash_add(http, per_req_body(req));
+	for (size_t i = 0; per_req_header_at(req, i, &name, &value) == 0; i++) {
+		hash_add(http, name);
+		hash_add(http, value);
+	}
+	http->logged[status / 100]++;
+	http->logged_seen += per_req_data(req) != NULL;
 }
 
 per_handler sim_http_handler(struct sim_http *http)
@@ -225,6 +260,7 @@ per_handler sim_http_handler(struct sim_http *http)
 		.on_request = on_request,
 		.on_writable = on_writable,
 		.on_done = on_done,
+		.on_log = on_log,
 		.user = http,
 	};
 }
