@@ -4,6 +4,7 @@
 PORT ?= 3000
 PREFIX ?= /usr/local
 ARGS ?=
+BENCH ?= run
 STAGES ?= asan-ubsan check tsan fuzz
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 CLANG_FORMAT ?= clang-format
@@ -36,9 +37,9 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (60)
 	@tools/setup.sh build test
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} tools/check.sh fuzz
 
-bench: build ## compare with epoll and nginx: CPU and syscalls per request
+bench: build ## compare with epoll, nginx, h2o: CPU and syscalls per request; BENCH=static, tls, memory (run)
 	@tools/setup.sh bench
-	@if [ -f bench/run.py ]; then exec python3 bench/run.py $(ARGS); else exec sh bench/run.sh $(ARGS); fi
+	@exec python3 bench/$(BENCH).py $(ARGS)
 
 coverage: ## line and branch coverage, into build/coverage/report
 	@tools/setup.sh build test coverage

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: MIT
-# harness.py - servers and load for run.py and memory.py: starts a server on one CPU, sends load from another, reads what
-# the server's processes have used. Nothing here knows what is compared with what. Standard library only, Linux only.
+# harness.py - servers and load for the benchmarks: starts a server on one CPU, sends load from another, reads what the
+# server's processes have used. Nothing here knows what is compared with what. Standard library only, Linux only.
 import os
 import re
 import resource
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 START_SECONDS, STOP_SECONDS = 10, 10
+MIB = 1 << 20
 LOAD_FIGURES = re.compile(r"^figures (.*)$", re.MULTILINE)
 
 
@@ -46,11 +48,15 @@ def read_until(sock, marker, data=b""):
     return data
 
 
-def fetch(port, path, close=False, keep=False):
-    """(status, bytes of the whole answer); with keep, the socket, its answer read."""
+def fetch(port, path, close=False, keep=False, tls=False, fields=""):
+    """(status, bytes of the whole answer); with keep, the socket, its answer read. fields: lines with their ends."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        sock = context.wrap_socket(sock, server_hostname="localhost")
     line = "Connection: close\r\n" if close else ""
-    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{line}\r\n".encode())
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{fields}{line}\r\n".encode())
     answer = read_until(sock, b"\r\n\r\n")
     head = answer.split(b"\r\n\r\n")[0]
     length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
@@ -186,59 +192,14 @@ class Server:
         return {"syscalls": counter.count(pids, ["sleep", "1"]), **figures}
 
 
-NGINX_CONF = """
-daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
-events {{ worker_connections 8192; use epoll; }}
-http {{
-	access_log off; default_type text/plain; sendfile on; tcp_nopush off; tcp_nodelay on;
-	keepalive_requests 1000000000; keepalive_timeout 75s; open_file_cache max=100; open_file_cache_valid 1h;
-	client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-	uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-	server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/files; {locations} }}
-}}
-"""
-
-
-def nginx_server(folder, pages):
-    """A function(port) -> command of an nginx that serves pages: {path: body}; None when there is no nginx."""
-    program = program_find("nginx")
-    if program is None:
-        print("no nginx here: it is left out")
-        return None
-    locations = ""
-    for path, body in pages.items():
-        if len(body) < 100:
-            locations += f'location = {path} {{ return 200 "{body.decode()}"; }} '
-            continue
-        os.makedirs(folder + "/files" + os.path.dirname(path), exist_ok=True)
-        with open(folder + "/files" + path, "wb") as file:
-            file.write(body)
-
-    def command(port):
-        conf = os.path.join(folder, f"nginx-{port}.conf")
-        with open(conf, "w", encoding="ascii") as file:
-            file.write(NGINX_CONF.format(folder=folder, port=port, locations=locations))
-        return [program, "-p", folder, "-c", conf, "-e", "stderr"]
-
-    return command
-
-
 # --- load -----------------------------------------------------------------------------------------------------------
 
 
 class Load:
-    """wrk with one thread on one CPU, against one path of one server."""
+    """A load generator on one CPU against one server: command(seconds) gives its words; it ends with a line of figures."""
 
-    def __init__(self, server, path, connections, depth, every, cpu):
-        if program_find("wrk") is None:
-            raise Failure("no wrk here: apt-get install wrk")
-        self.server, self.cpu = server, cpu
-        self.tail = [f"http://127.0.0.1:{server.port}{path}", "--", str(depth), str(every)]
-        self.connections = connections
-
-    def command(self, seconds):
-        return ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}", "-s", os.path.join(HERE, "load.lua"),
-                *self.tail]
+    def __init__(self, server, cpu, command, unit="request"):
+        self.server, self.cpu, self.command, self.unit = server, cpu, command, unit
 
     def run(self, seconds, wrap=()):
         """Runs once: figures of the load, and of what the server used meanwhile."""
@@ -246,16 +207,27 @@ class Load:
         before = cpu_ns(pids)
         run = subprocess.run([*wrap, "taskset", "-c", str(self.cpu), *self.command(seconds)], capture_output=True,
                              text=True, check=False, timeout=seconds + 60)
-        used = cpu_ns(pids) - before
+        used_us = (cpu_ns(pids) - before) / 1000
         match = LOAD_FIGURES.search(run.stdout)
         if run.returncode != 0 or not match:
-            raise Failure(f"wrk against {self.server.name}: {run.stderr.strip() or run.stdout.strip()}")
+            raise Failure(f"load against {self.server.name}: {run.stderr.strip() or run.stdout.strip()}")
         said = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", match.group(1))}
-        if said["requests"] == 0:
+        count = said["bytes"] / MIB if self.unit == "MiB" else said["requests"]
+        if count == 0:
             raise Failure(f"{self.server.name} has answered nothing")
         errors = sum(said[key] for key in ("connect", "read", "write", "status", "timeout"))
-        return {"requests": said["requests"], "rps": said["requests"] / said["us"] * 1e6, "errors": errors,
-                "cpu_us": used / 1000 / said["requests"], "p50_us": said["p50"], "p99_us": said["p99"]}
+        return {"count": count, "requests": said["requests"], "rps": said["requests"] / said["us"] * 1e6,
+                "errors": errors, "cpu_us": used_us / count, "busy": used_us / said["us"],
+                "bytes": said["bytes"] / max(said["requests"], 1), "p50_us": said["p50"], "p99_us": said["p99"]}
+
+
+def wrk(server, path, connections, tls=False, script="load.lua", words=("1", "0")):
+    """A function(seconds) -> command: wrk with one thread. words go to the script."""
+    if program_find("wrk") is None:
+        raise Failure("no wrk here: apt-get install wrk")
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{server.port}{path}"
+    return lambda seconds: ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "-s", os.path.join(HERE, script), url,
+                            "--", *words]
 
 
 class SyscallCounter:
@@ -311,7 +283,7 @@ class SyscallCounter:
         return Strace(pids, self.file)
 
     def per_request(self, server, load):
-        """System calls per request in a short run of its own, or None."""
+        """System calls per request (or other unit of the load) in a short run of its own, or None."""
         pids = server.pids()
         self.forget()
         if self.how == "perf":
@@ -322,7 +294,7 @@ class SyscallCounter:
         else:
             return None
         total = self.result()
-        return total / figures["requests"] if total is not None else None
+        return total / figures["count"] if total is not None else None
 
 
 class Strace:

@@ -32,6 +32,11 @@ packages() {
 	bench     python3             runs the measurements
 	bench     wrk                 load
 	bench     nginx-light         the server to compare with
+	bench     libnginx-mod-http-brotli-static? its precompressed files
+	bench     h2o?                another server to compare with
+	bench     openssl             certificates, and which cipher a server takes
+	bench     brotli?             precompressed files
+	bench     zstd?               precompressed files
 	bench     linux-perf?         CPU counters and system calls
 	bench     strace              counting system calls
 	coverage  gcovr               coverage report
