@@ -101,10 +101,10 @@ typedef enum per_tls_client {
 typedef struct per_tls_info {
 	const char *version; /* "TLSv1.3" */
 	const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
-	per_str server_name; /* what the client asked for (SNI), lower or upper case as sent; absent: nothing */
+	per_str server_name; /* what the client asked for (SNI), its case as sent; absent: nothing */
 	per_str alpn;        /* "http/1.1"; absent: the client does not speak ALPN */
 	per_tls_client client;
-	/* of the client's certificate, as RFC 2253 writes names: "CN=client,O=Example"; cut if it is longer */
+	/* of the client's certificate, as RFC 2253 writes names: "CN=client,O=Example"; cut if longer */
 	char client_subject[256];
 	char client_reason[96]; /* PER_TLS_CLIENT_FAILED: why */
 	bool is_resumed;        /* no full handshake: keys from a ticket */

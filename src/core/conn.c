@@ -215,7 +215,7 @@ void per__conn_mark_dirty(struct per__conn *conn)
 	worker->dirty_last = conn;
 }
 
-/* Of TLS, records are sent. A handshake has a deadline of its own, so only the protocol's bytes are watched. */
+/* Of TLS, records are sent. A handshake has its own deadline: only the protocol's bytes are watched. */
 static void records_flush(struct per__conn *conn)
 {
 	if ((conn->flags & PER__CONN_SENDING) == 0) {

@@ -110,10 +110,10 @@ struct per__conn {
 	uint64_t rate_in, rate_out; /* totals when the current rate window began */
 	int64_t wheel_ns;           /* the deadline that the wheel knows: deadline_ns or earlier */
 	union {
-		uint64_t rate_taken;   /* bytes that had left the kernel's buffer at the end of the last one */
+		uint64_t rate_taken;   /* bytes that had left the kernel's buffer at its last end */
 		int64_t linger_end_ns; /* lingering: when that ends whatever arrives */
 	};
-	struct per__secure *secure; /* of a connection of TLS */
+	struct per__secure *secure;          /* of a connection of TLS */
 	const struct per__proto *proto_next; /* where per__conn_switch() goes, or NULL */
 	void *proto_state;                   /* of an upgraded protocol */
 	struct per__timer timer;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * handshake.c - the beginning of a connection of TLS: a protocol like the others, whose input is raw and whose
- * work waits in a queue for the end of the turn, because a handshake costs as much as a hundred requests.
- * Called by conn.c through per__proto_handshake, by worker.c at the end of a turn. Hands the connection on to
- * the worker's first protocol.
+ * handshake.c - the beginning of a connection of TLS: a protocol like the others, whose input is raw and
+ * whose work waits in a queue for the end of the turn, because a handshake costs as much as a hundred
+ * requests. Called by conn.c through per__proto_handshake, by worker.c at the end of a turn. Hands the
+ * connection on to the worker's first protocol.
  */
 #include "core/secure.h"
 
@@ -13,8 +13,8 @@
 
 /*
  * What one turn does for handshakes: at most one first step, which has the signature and the key exchange in
- * it, and some of the second ones, which are cheap and free memory. So an established connection waits for one
- * handshake at most, and under load, when a turn has much to do, requests come first.
+ * it, and some of the second ones, which are cheap and free memory. So an established connection waits for
+ * one handshake at most, and under load, when a turn has much to do, requests come first.
  */
 #define BEGUN_STEPS_MAX 8u
 #define FRESH_STEPS_MAX 1u

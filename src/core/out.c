@@ -45,7 +45,7 @@ static struct per__out_block *block_append(struct per__conn *conn, size_t bytes)
 	return block;
 }
 
-/* The block that may be filled, or NULL: there is none, or it is with the backend. TLS lends it none of these. */
+/* The block that may be filled, or NULL: there is none, or it is lent to the backend (never of TLS). */
 static inline struct per__out_block *block_filling(const struct per__conn *conn)
 {
 	if (conn->out_last == conn->out_first &&

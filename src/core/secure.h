@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * secure.h - TLS on a connection: records opened on their way in, sealed on their way out. What is opened goes
- * the way that plain input goes; the queue of out.h stays plaintext, and records are made of it only when the
- * connection may send. OpenSSL is behind tls/tls.h.
+ * secure.h - TLS on a connection: records opened on their way in, sealed on their way out. What is opened
+ * goes the way that plain input goes; the queue of out.h stays plaintext, and records are made of it only
+ * when the connection may send. OpenSSL is behind tls/tls.h.
  *
  *   (raw bytes kept) -> queued -> begun -> established -> ended          core/handshake.c, then core/secure.c
  *                          \--------\---------\-> failed

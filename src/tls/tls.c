@@ -2,7 +2,7 @@
 /*
  * tls.c - OpenSSL as a codec. Every connection of a worker reads and writes through one BIO of ours, which
  * takes ciphertext from the lent input and hands ciphertext to the line's function; there is no socket and
- * no memory BIO. Called by core/secure.c and core/handshake.c. A struct per__tls is an SSL under another name.
+ * no memory BIO. Called by core/secure.c and core/handshake.c. A struct per__tls is an SSL by another name.
  */
 #include "tls/internal.h"
 
@@ -125,8 +125,8 @@ static struct per__tls_line *line_begin(const SSL *ssl)
 }
 
 /*
- * Is it only input that is missing? Asked when a call has not succeeded. Cheaper than SSL_get_error(), and does
- * not mistake what somebody else left in the thread's queue of errors for ours.
+ * Is it only input that is missing? Asked when a call has not succeeded. Cheaper than SSL_get_error(), and
+ * does not mistake what somebody else left in the thread's queue of errors for ours.
  */
 static bool is_starved(const SSL *ssl, const struct per__tls_line *line)
 {

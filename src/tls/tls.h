@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tls.h - TLS as a codec: records in, plaintext out, and the other way round. The only header of this folder
- * that the core includes; it names nothing of OpenSSL. Knows no socket, no queue, no time: it reads from bytes
- * that were lent for one call and hands every piece of ciphertext to a function.
+ * that the core includes; it names nothing of OpenSSL. Knows no socket, no queue, no time: it reads from
+ * bytes that were lent for one call and hands every piece of ciphertext to a function.
  */
 #ifndef PER_TLS_TLS_H
 #define PER_TLS_TLS_H
@@ -61,7 +61,7 @@ int per__tls_open(struct per__tls *tls, uint8_t *buf, size_t cap, size_t *len);
 /** May per__tls_open() have more to give without more input? */
 bool per__tls_has_input(const struct per__tls *tls);
 
-/** Seals 1 to PER__TLS_RECORD_MAX bytes into one record. Returns 0, or PER_EPROTO: the connection is broken. */
+/** Seals 1 to PER__TLS_RECORD_MAX bytes into one record. Returns 0, or PER_EPROTO: it is broken. */
 int per__tls_seal(struct per__tls *tls, const uint8_t *data, size_t len);
 
 /** Puts out close_notify (RFC 8446 section 6.1); nothing can be sealed after it. */
