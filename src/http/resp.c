@@ -175,13 +175,20 @@ int per__resp_reserve(struct per_req *req, uint8_t **pos, size_t *room)
 		*room = PER_MIN((size_t)RESERVE_BYTES_MIN, *room);
 		*pos = per__out_reserve(req->conn, *room);
 	}
-	return *pos != NULL ? 0 : PER_ENOMEM;
+	if (*pos != NULL)
+		return 0;
+	if (req->conn->out_bytes == 0)
+		return PER_ENOMEM;
+	req->conn->flags |= PER__CONN_WANT_WRITABLE; /* what is queued will leave, and leave room */
+	return PER_EAGAIN;
 }
 
 void per__resp_commit(struct per_req *req, size_t bytes)
 {
 	if (bytes > 0)
 		per__out_commit(req->conn, bytes);
+	else
+		per__out_unreserve(req->conn);
 	write_count(req, bytes);
 }
 

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * static_find.c - from a key to an entry: the cache, else a load here and now if nothing has to be waited
+ * for, else a job for the disk threads, after which the question is asked again. Called by
+ * static_reply.c, on the worker.
+ */
+#include "services/static_files.h"
+
+#include <string.h>
+
+/* How often one answer may wait for a load: each finds something new, unless files change all the time. */
+#define LOADS_MAX 8u
+
+static struct per__load load_of(const struct per__shard *shard, bool may_wait)
+{
+	const struct per_static *files = shard->files;
+
+	return (struct per__load){
+		.conf = &files->conf,
+		.below = { .root = shard->root->fd,
+			   .links = files->conf.links,
+			   .has_openat2 = files->has_openat2 },
+		.may_wait = may_wait,
+		.wall_s = shard->worker->loop.wall_s,
+	};
+}
+
+/* For the counters, which other threads read. */
+static void cache_note(struct per__shard *shard)
+{
+	__atomic_store_n(&shard->counters.entries, shard->cache.entries, __ATOMIC_RELAXED);
+	__atomic_store_n(&shard->counters.bytes, shard->cache.bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&shard->counters.descriptors, shard->cache.fds, __ATOMIC_RELAXED);
+}
+
+/* --- what a load has found --------------------------------------------------------------------------- */
+
+static bool is_brief(int status)
+{
+	return status == 301 || status == 403 || status == 404;
+}
+
+/* Keeps what was found for others. The entry, if there is one, is lent to the caller. */
+static void remember(struct per__shard *shard, per_str key, int status, struct per__entry *entry,
+		     int64_t now_ns)
+{
+	if (entry != NULL) {
+		entry->owner = shard;
+		entry->checked_ns = now_ns;
+		entry->is_hot = true;
+		per__cache_insert(&shard->cache, entry);
+	} else if (is_brief(status)) {
+		per__brief_insert(&shard->cache, per__key_hash(key), key, status,
+				  now_ns + shard->files->conf.check_ns);
+	}
+	cache_note(shard);
+}
+
+/* --- later ------------------------------------------------------------------------------------------- */
+
+static void load_run(struct per__job *job)
+{
+	struct per__load_job *work = (struct per__load_job *)job;
+
+	work->status = per__load(&work->load, per_str_make(work->key, work->key_len), &work->entry);
+}
+
+static int load_later(struct per__ask *ask, per_str key)
+{
+	struct per__shard *shard = ask->shard;
+	struct per__flow *flow = per__flow_of(ask);
+	struct per__load_job *work;
+	size_t cap;
+
+	if (flow == NULL)
+		return PER_ENOMEM;
+	if (flow->loads++ == LOADS_MAX)
+		return 503;
+	if (per_defer(ask->req, NULL) != 0)
+		return PER_ESTATE;
+	work = per__block_take(shard->worker, sizeof(*work) + key.len, &cap);
+	if (work == NULL)
+		return PER_ENOMEM;
+	*work = (struct per__load_job){
+		.job = { .run = load_run, .done = per__find_done },
+		.flow = flow,
+		.root = shard->root,
+		.load = load_of(shard, true),
+		.key_len = key.len,
+	};
+	memcpy(work->key, key.ptr, key.len);
+	shard->root->refs++;
+	flow->state = PER__FLOW_LOADING;
+	per__count(&shard->counters.disk_reads, 1);
+	per__disk_put(&shard->files->disk, &shard->disk, &work->job);
+	return PER__FIND_LATER;
+}
+
+/* Notes a result in the flow: with many of them the oldest is of no use any more. */
+static void found_add(struct per__flow *flow, uint64_t hash, int status, struct per__entry *entry)
+{
+	struct per__found *found = &flow->found[flow->found_cnt++ % PER__FOUND_MAX];
+
+	if (found->entry != NULL)
+		per__cache_give(&flow->shard->cache, found->entry);
+	*found = (struct per__found){ .hash = hash, .status = status, .entry = entry };
+}
+
+/* What the job has found, for everybody if the root is still the same. */
+static void load_take(struct per__load_job *work, int64_t now_ns)
+{
+	struct per__flow *flow = work->flow;
+	struct per__shard *shard = flow->shard;
+	per_str key = per_str_make(work->key, work->key_len);
+	int status = work->job.was_run ? work->status : 503;
+
+	if (status == PER__LOAD_NO_DESCRIPTOR) {
+		per__cache_drop_fds(&shard->cache);
+		status = flow->req != NULL && flow->has_dropped ? 503 : status;
+		flow->has_dropped = true;
+	}
+	if (shard->root == work->root) {
+		remember(shard, key, status, work->entry, now_ns);
+	} else if (work->entry != NULL) {
+		work->entry->owner = shard;
+		per__cache_adopt(&shard->cache, work->entry);
+	}
+	if (status != PER__LOAD_NO_DESCRIPTOR && status != PER__LOAD_WOULD_WAIT)
+		found_add(flow, per__key_hash(key), status, work->entry);
+}
+
+void per__find_done(struct per__job *job)
+{
+	struct per__load_job *work = (struct per__load_job *)job;
+	struct per__flow *flow = work->flow;
+	struct per__shard *shard = flow->shard;
+
+	load_take(work, shard->worker->loop.now_ns);
+	per__root_give(work->root);
+	per__block_give(shard->worker, work);
+	flow->state = PER__FLOW_IDLE;
+	if (per__flow_job_ended(flow))
+		per__answer_again(flow);
+}
+
+/* What a job has found for this answer before; 0 when it is the entry, -1 when there is nothing. */
+static int found_find(const struct per__flow *flow, uint64_t hash, struct per__entry **out)
+{
+	for (unsigned i = 0; i < PER__FOUND_MAX && flow != NULL; i++) {
+		const struct per__found *found = &flow->found[i];
+
+		if (found->hash != hash || (found->status == 0 && found->entry == NULL))
+			continue;
+		*out = found->entry;
+		return found->status;
+	}
+	return -1;
+}
+
+/* --- now --------------------------------------------------------------------------------------------- */
+
+static PER_COLD int load_now(struct per__ask *ask, per_str key, struct per__entry **out)
+{
+	struct per__shard *shard = ask->shard;
+	struct per__load load;
+	int status;
+
+	per__count(&shard->counters.misses, 1);
+	if (shard->root == NULL)
+		return 503;
+	load = load_of(shard, false);
+	status = per__load(&load, key, out);
+	if (status == PER__LOAD_NO_DESCRIPTOR && per__cache_drop_fds(&shard->cache) > 0)
+		status = per__load(&load, key, out);
+	if (status == PER__LOAD_NO_DESCRIPTOR)
+		return 503;
+	if (status == PER__LOAD_WOULD_WAIT)
+		return load_later(ask, key);
+	remember(shard, key, status, *out, ask->now_ns);
+	return status;
+}
+
+/* The entry was found; is it still true? Else it is put out. */
+static PER_COLD bool entry_check(struct per__ask *ask, struct per__entry *entry)
+{
+	struct per__shard *shard = ask->shard;
+	struct per__load load = load_of(shard, false);
+
+	if (per__load_is_fresh(&load, entry)) {
+		entry->checked_ns = ask->now_ns;
+		return true;
+	}
+	per__count(&shard->counters.changes, 1);
+	per__cache_remove(&shard->cache, entry);
+	return false;
+}
+
+void per__entry_release(void *arg)
+{
+	struct per__entry *entry = arg;
+	struct per__shard *shard = entry->owner;
+
+	per__cache_give(&shard->cache, entry);
+	per__shard_settle(shard);
+}
+
+static inline void entry_lend(struct per__entry *entry, struct per__entry **out)
+{
+	per__cache_lend(entry);
+	*out = entry;
+}
+
+/* What is not in the cache, or not true any more. */
+static PER_COLD int find_slowly(struct per__ask *ask, uint64_t hash, per_str key, struct per__entry **out)
+{
+	int status = found_find(ask->flow, hash, out);
+
+	if (status == 0)
+		per__cache_lend(*out);
+	if (status < 0)
+		status = per__brief_find(&ask->shard->cache, hash, key, ask->now_ns);
+	else
+		return status;
+	return status > 0 ? status : load_now(ask, key, out);
+}
+
+int per__find(struct per__ask *ask, per_str key, struct per__entry **out)
+{
+	struct per__shard *shard = ask->shard;
+	uint64_t hash = per__key_hash(key);
+	struct per__entry *entry = per__cache_find(&shard->cache, hash, key);
+
+	if (PER_UNLIKELY(entry == NULL))
+		return find_slowly(ask, hash, key, out);
+	if (PER_UNLIKELY(ask->now_ns - entry->checked_ns >= shard->files->conf.check_ns) &&
+	    !entry_check(ask, entry))
+		return find_slowly(ask, hash, key, out);
+	if (!entry->is_hot)
+		entry->is_hot = true;
+	per__count(&shard->counters.hits, 1);
+	entry_lend(entry, out);
+	return 0;
+}
