@@ -22,6 +22,8 @@ struct options {
 	bool has_stats;
 	char address[2][300];
 	per_listen listen[LISTEN_MAX];
+	per_tls_cert cert;
+	per_tls_config tls;
 	per_config config;
 };
 
@@ -31,6 +33,9 @@ static const char usage[] =
 	"  --host ADDRESS       address (default 127.0.0.1; * for all)\n"
 	"  --listen ADDRESS     listen here too: HOST:PORT, unix:PATH, fd:N; may be repeated\n"
 	"  --unix PATH          listen on a unix socket too\n"
+	"  --tls-cert FILE      speak TLS at --port, with this certificate (PEM)\n"
+	"  --tls-key FILE       and this key (default: it is in the same file)\n"
+	"  --tls12              TLS 1.2 too\n"
 	"  --workers N          event loops (default: one per CPU)\n"
 	"  --backend NAME       auto, io_uring, epoll or kqueue (default auto)\n"
 	"  --accept-threads N   threads that only accept (default: every worker accepts)\n"
@@ -90,6 +95,14 @@ static bool option_apply(struct options *options, int option, const char *value)
 		return backend_parse(value, &config->backend);
 	case 'a':
 		return unsigned_parse(value, 4096, &config->accept_threads);
+	case 'c':
+		options->cert.cert_file = value;
+		return true;
+	case 'k':
+		options->cert.key_file = value;
+		return true;
+	case '2':
+		return options->tls.tls12 = true;
 	case 'P':
 		return config->pin = true;
 	case 's':
@@ -102,12 +115,13 @@ static bool option_apply(struct options *options, int option, const char *value)
 static bool options_parse(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "port", 1, NULL, 'p' },    { "host", 1, NULL, 'h' },
-		{ "listen", 1, NULL, 'l' },  { "unix", 1, NULL, 'u' },
-		{ "workers", 1, NULL, 'w' }, { "backend", 1, NULL, 'b' },
-		{ "pin", 0, NULL, 'P' },     { "accept-threads", 1, NULL, 'a' },
-		{ "stats", 0, NULL, 's' },   { "help", 0, NULL, 'H' },
-		{ NULL, 0, NULL, 0 },
+		{ "port", 1, NULL, 'p' },           { "host", 1, NULL, 'h' },
+		{ "listen", 1, NULL, 'l' },         { "unix", 1, NULL, 'u' },
+		{ "workers", 1, NULL, 'w' },        { "backend", 1, NULL, 'b' },
+		{ "tls-cert", 1, NULL, 'c' },       { "tls-key", 1, NULL, 'k' },
+		{ "tls12", 0, NULL, '2' },          { "pin", 0, NULL, 'P' },
+		{ "accept-threads", 1, NULL, 'a' }, { "stats", 0, NULL, 's' },
+		{ "help", 0, NULL, 'H' },           { NULL, 0, NULL, 0 },
 	};
 	int option, index = 0;
 	*options = (struct options){ .host = "127.0.0.1", .port = 8080, .config.listen_count = 1 };
@@ -125,6 +139,12 @@ static bool options_parse(struct options *options, int argc, char **argv)
 		 options->host, options->port);
 	options->listen[0].address = options->address[0];
 	options->config.listen = options->listen;
+	if (options->cert.cert_file != NULL) {
+		options->tls.certs = &options->cert;
+		options->tls.cert_count = 1;
+		options->config.tls = &options->tls;
+		options->listen[0].flags |= PER_LISTEN_TLS;
+	}
 	return optind == argc;
 }
 

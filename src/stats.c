@@ -3,6 +3,7 @@
  * stats.c - what can be read of a running server: counters, Prometheus text, the account of its memory, the
  * probe. Never stops a worker: reads counters that each worker writes for itself.
  */
+#include "core/secure.h"
 #include "server.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +23,12 @@
 	X(timeouts, counter, "connections ended by a timeout")                       \
 	X(overflow_blocks, counter, "buffers larger than a block taken")             \
 	X(overflow_failures, counter, "buffers refused: above the memory budget")    \
-	X(posts, counter, "functions posted by other threads and run")
+	X(posts, counter, "functions posted by other threads and run")               \
+	X(tls_handshakes, counter, "TLS handshakes completed")                       \
+	X(tls_resumed, counter, "of them, resumed with a ticket")                    \
+	X(tls_failed, counter, "TLS handshakes and connections that failed")         \
+	X(tls_refused, counter, "connections closed: too many handshakes")           \
+	X(tls_truncated, counter, "TLS streams that ended without close_notify")
 #define LOOP_COUNTERS(X)                                                            \
 	X(bytes_in, counter, "bytes received")                                      \
 	X(bytes_out, counter, "bytes handed to the kernel")                         \
@@ -160,6 +166,8 @@ int per_server_memory(const per_server *server, char *buf, size_t cap)
 	memory_line(&text, "connections", worker->conns.capacity, worker->conns.object_bytes);
 	memory_line(&text, "exchanges", worker->reqs.capacity, worker->reqs.object_bytes);
 	memory_line(&text, "WebSockets", worker->exts.capacity, worker->exts.object_bytes);
+	if (worker->secure != NULL)
+		memory_line(&text, "TLS connections", worker->conns.capacity, sizeof(struct per__secure));
 	memory_line(&text, "blocks", worker->blocks.capacity, worker->blocks.object_bytes);
 	memory_line(&text, "overflow region", 1, worker->overflow.region_bytes);
 	memory_line(&text, "receive buffers", PER_MAX(bufs, (size_t)1), server->conf.recv_buf_bytes);

@@ -149,7 +149,12 @@ typedef struct per_stats {
 	uint64_t overflow_blocks;   /* buffers larger than a block that had to be taken */
 	uint64_t overflow_failures; /* such buffers that were refused: above the memory budget */
 	uint64_t posts;             /* functions run by per_post() and its kin */
-	uint64_t reserved[12];
+	uint64_t tls_handshakes;    /* TLS handshakes that were completed */
+	uint64_t tls_resumed;       /* of them, those that went on with a ticket */
+	uint64_t tls_failed;        /* handshakes that failed, and connections that broke TLS later */
+	uint64_t tls_refused;       /* connections closed at once: too many handshakes in progress */
+	uint64_t tls_truncated;     /* streams that ended without close_notify */
+	uint64_t reserved[7];
 } per_stats;
 
 /** per_server_stats() for a caller compiled with a per_stats of another size. Use per_server_stats(). */

@@ -86,6 +86,43 @@ typedef struct per_tls_config {
 	void *reserved[8];             /* must be NULL */
 } per_tls_config;
 
+/*
+ * --- asked by handlers ---------------------------------------------------------------------------
+ */
+
+/** What became of the question for a client certificate. */
+typedef enum per_tls_client {
+	PER_TLS_CLIENT_NONE = 0,     /* it was not asked for, or the client has none */
+	PER_TLS_CLIENT_VERIFIED = 1, /* signed by an authority of client_ca_file */
+	PER_TLS_CLIENT_FAILED = 2,   /* there is one, and it does not verify: PER_TLS_CLIENT_OPTIONAL only */
+} per_tls_client;
+
+/** What client and server agreed on. Text is terminated by NUL, valid as a per_str of the request. */
+typedef struct per_tls_info {
+	const char *version; /* "TLSv1.3" */
+	const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
+	per_str server_name; /* what the client asked for (SNI), its case as sent; absent: nothing */
+	per_str alpn;        /* "http/1.1"; absent: the client does not speak ALPN */
+	per_tls_client client;
+	/* of the client's certificate, as RFC 2253 writes names: "CN=client,O=Example"; cut if longer */
+	char client_subject[256];
+	char client_reason[96]; /* PER_TLS_CLIENT_FAILED: why */
+	bool is_resumed;        /* no full handshake: keys from a ticket */
+	bool is_early;          /* 0-RTT: this request may be a replay */
+	void *reserved[8];
+} per_tls_info;
+
+/** Did the request come over TLS? */
+PER_API bool per_req_is_tls(const per_req *req);
+
+/**
+ * Reads what was negotiated on the request's connection.
+ *
+ * returns  0; PER_ENOTSUP when it is not TLS
+ * threads  only the worker that owns req
+ */
+PER_API int per_req_tls(const per_req *req, per_tls_info *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@
 #include "backend/listen.h"
 #include "core/acceptor.h"
 #include "core/out.h"
+#include "core/secure.h"
 #include "core/worker.h"
 #include <string.h>
 #include <unistd.h>
@@ -143,8 +144,7 @@ void per__conn_cut(struct per__conn *conn)
 	per__conn_close(conn, PER__CLOSE_RESET);
 }
 
-/* Frees the input that is kept. */
-static void input_drop(struct per__conn *conn)
+void per__conn_input_drop(struct per__conn *conn)
 {
 	if (conn->in != NULL)
 		per__block_give(conn->worker, conn->in);
@@ -158,7 +158,7 @@ static void linger_begin(struct per__conn *conn)
 
 	conn->flags |= PER__CONN_LINGERING;
 	conn->linger_end_ns = loop_of(conn)->now_ns + LINGER_MAX_FACTOR * timeout_ns;
-	input_drop(conn);
+	per__conn_input_drop(conn);
 	loop_of(conn)->be->shutdown(loop_of(conn), &conn->sock);
 	if ((conn->flags & PER__CONN_PAUSED) != 0) {
 		conn->flags &= ~(uint32_t)PER__CONN_PAUSED;
@@ -215,16 +215,38 @@ void per__conn_mark_dirty(struct per__conn *conn)
 	worker->dirty_last = conn;
 }
 
+/* Of TLS, records are sent. A handshake has its own deadline: only the protocol's bytes are watched. */
+static void records_flush(struct per__conn *conn)
+{
+	if ((conn->flags & PER__CONN_SENDING) == 0) {
+		struct per__wire *wire = per__secure_seal(conn);
+
+		if (wire == NULL) {
+			if ((conn->flags & (PER__CONN_FINISHING | PER__CONN_CLOSING)) == PER__CONN_FINISHING)
+				finish_now(conn);
+			return;
+		}
+		conn->flags |= PER__CONN_SENDING;
+		loop_of(conn)->be->send(loop_of(conn), &conn->sock, &wire->iov, 1);
+	}
+	if (conn->out_bytes > 0 || (conn->flags & PER__CONN_FINISHING) != 0)
+		per__conn_watch_rate(conn);
+}
+
 /*
  * Hands the first block to the backend. One send per connection and turn: called at its end, and when a
  * send is over.
  */
-static void conn_flush(struct per__conn *conn)
+void per__conn_flush(struct per__conn *conn)
 {
 	struct per__out_block *block = conn->out_first;
 
 	if ((conn->flags & PER__CONN_CLOSING) != 0)
 		return;
+	if (PER_UNLIKELY((conn->flags & PER__CONN_TLS) != 0)) {
+		records_flush(conn);
+		return;
+	}
 	if ((conn->flags & PER__CONN_SENDING) != 0) {
 		per__conn_watch_rate(conn);
 		return;
@@ -242,18 +264,23 @@ static void conn_flush(struct per__conn *conn)
 void per__on_sent(struct per__loop *loop, struct per__sock *sock)
 {
 	struct per__conn *conn = per__conn_of(sock);
+	bool has_sent = true; /* something of the protocol's */
 
 	(void)loop;
 	conn->flags &= ~(uint32_t)PER__CONN_SENDING;
-	per__out_pop(conn);
+	if (PER_UNLIKELY((conn->flags & PER__CONN_TLS) != 0))
+		has_sent = per__secure_sent(conn);
+	else
+		per__out_pop(conn);
 	if ((conn->flags & PER__CONN_CLOSING) != 0)
 		return;
 	if ((conn->flags & PER__CONN_WANT_WRITABLE) != 0 && conn->out_bytes <= conn->out_low) {
 		conn->flags &= ~(uint32_t)PER__CONN_WANT_WRITABLE;
 		conn->proto->on_writable(conn);
 	}
-	conn_flush(conn);
-	if (conn->out_first == NULL && (conn->flags & (PER__CONN_FINISHING | PER__CONN_CLOSING)) == 0)
+	per__conn_flush(conn);
+	if (conn->out_first == NULL && has_sent &&
+	    (conn->flags & (PER__CONN_FINISHING | PER__CONN_CLOSING | PER__CONN_SENDING)) == 0)
 		conn->proto->on_drained(conn);
 }
 
@@ -336,14 +363,14 @@ static void input_offer_kept(struct per__conn *conn)
 	conn->in_pos += (uint32_t)used;
 	conn->in_len -= (uint32_t)used;
 	if (conn->in_len == 0)
-		input_drop(conn);
+		per__conn_input_drop(conn);
 }
 
 /*
  * New input. In the ordinary case nothing is kept and the protocol reads it where the backend has it.
  * Behind an incomplete head it is appended in portions, so that what follows the head is read in place again.
  */
-static void input_arrived(struct per__conn *conn, uint8_t *data, size_t len)
+void per__conn_input(struct per__conn *conn, uint8_t *data, size_t len)
 {
 	size_t portion;
 
@@ -388,6 +415,19 @@ static void eof_tell(struct per__conn *conn)
 	conn->proto->on_eof(conn);
 }
 
+void per__conn_input_end(struct per__conn *conn)
+{
+	conn->flags |= PER__CONN_EOF;
+	eof_tell(conn);
+}
+
+static void stream_end(struct per__conn *conn)
+{
+	if ((conn->flags & PER__CONN_TLS) != 0)
+		per__secure_eof(conn);
+	per__conn_input_end(conn);
+}
+
 void per__on_recv(struct per__loop *loop, struct per__sock *sock, uint8_t *data, size_t len)
 {
 	struct per__conn *conn = per__conn_of(sock);
@@ -395,14 +435,14 @@ void per__on_recv(struct per__loop *loop, struct per__sock *sock, uint8_t *data,
 	(void)loop;
 	if (PER_UNLIKELY((conn->flags & PER__CONN_CLOSING) != 0))
 		return;
-	if (PER_UNLIKELY(len == 0))
-		conn->flags |= PER__CONN_EOF;
 	if (PER_UNLIKELY((conn->flags & PER__CONN_LINGERING) != 0))
 		lingering_input(conn, len);
-	else if (PER_LIKELY(len > 0))
-		input_arrived(conn, data, len);
+	else if (PER_UNLIKELY(len == 0))
+		stream_end(conn);
+	else if (PER_UNLIKELY((conn->flags & PER__CONN_TLS) != 0))
+		per__secure_input(conn, data, len);
 	else
-		eof_tell(conn);
+		per__conn_input(conn, data, len);
 }
 
 void per__conn_unhold(struct per__conn *conn)
@@ -440,7 +480,7 @@ void per__conn_turn(struct per__conn *conn)
 		loop_of(conn)->be->recv_resume(loop_of(conn), &conn->sock);
 	}
 	eof_tell(conn);
-	conn_flush(conn);
+	per__conn_flush(conn);
 }
 
 /*
@@ -448,8 +488,17 @@ void per__conn_turn(struct per__conn *conn)
  * --------------------------------------------------------------------------------------
  */
 
+const struct per__proto *per__conn_first_proto(const struct per__conn *conn)
+{
+	const struct per__worker *worker = conn->worker;
+
+	return worker->listeners[conn->listener].is_tls ? &per__proto_handshake : worker->upper.first;
+}
+
 static struct per__conn *conn_take(struct per__worker *worker, uint8_t listener)
 {
+	const struct per__conf *conf = worker->conf;
+	bool is_tls = worker->listeners[listener].is_tls;
 	struct per__conn *conn = per__slab_take(&worker->conns);
 	uint32_t gen;
 
@@ -460,11 +509,12 @@ static struct per__conn *conn_take(struct per__worker *worker, uint8_t listener)
 	conn->sock.gen = gen;
 	conn->worker = worker;
 	conn->listener = listener;
-	conn->proto = worker->upper.first;
-	conn->out_low = worker->conf->write_queue_bytes / 2;
+	conn->proto = per__conn_first_proto(conn);
+	conn->out_low = conf->write_queue_bytes / 2;
 	per__count(&worker->counters.connections, 1);
 	per__count(&worker->counters.connections_now, 1);
-	per__conn_set_timer(conn, PER__TIMER_IDLE, worker->conf->head_timeout_ns);
+	per__conn_set_timer(conn, PER__TIMER_IDLE,
+			    is_tls ? conf->tls_handshake_timeout_ns : conf->head_timeout_ns);
 	return conn;
 }
 
@@ -510,7 +560,9 @@ void per__on_closed(struct per__loop *loop, struct per__sock *sock, int error)
 	if (PER_UNLIKELY(conn->proto_next != NULL)) /* the upgrade was answered and did not come about */
 		conn->proto_next->on_close(conn, reason);
 	per__out_drop(conn);
-	input_drop(conn);
+	per__conn_input_drop(conn);
+	if (PER_UNLIKELY(conn->secure != NULL))
+		per__secure_drop(conn);
 	if ((conn->flags & PER__CONN_DIRTY) != 0)
 		conn->flags |=
 			PER__CONN_GONE; /* per__conn_turn() frees the slot when the dirty list comes to it */

@@ -21,6 +21,7 @@
 struct per__conn;
 struct per__worker;
 struct per__out_block;
+struct per__secure;
 struct per_req;
 
 /* The rules of a protocol. Called by conn.c only, on the connection's worker. */
@@ -80,6 +81,7 @@ enum {
 	PER__CONN_WANT_BODY = 1 << 11, /* the protocol waits for input at a minimum rate */
 	PER__CONN_TIMED_OUT = 1 << 12, /* ended by a timeout */
 	PER__CONN_GONE = 1 << 13,      /* closed, but still on the dirty list */
+	PER__CONN_TLS = 1 << 14,       /* has a struct per__secure: bytes are opened and sealed */
 };
 
 #define PER__CONN_BYTES 256u
@@ -107,8 +109,11 @@ struct per__conn {
 	size_t out_low;             /* where on_writable is called */
 	uint64_t rate_in, rate_out; /* totals when the current rate window began */
 	int64_t wheel_ns;           /* the deadline that the wheel knows: deadline_ns or earlier */
-	uint64_t rate_taken;        /* bytes that had left the kernel's buffer at the end of the last one */
-	int64_t linger_end_ns;      /* when lingering ends whatever arrives */
+	union {
+		uint64_t rate_taken;   /* bytes that had left the kernel's buffer at its last end */
+		int64_t linger_end_ns; /* lingering: when that ends whatever arrives */
+	};
+	struct per__secure *secure;          /* of a connection of TLS */
 	const struct per__proto *proto_next; /* where per__conn_switch() goes, or NULL */
 	void *proto_state;                   /* of an upgraded protocol */
 	struct per__timer timer;
@@ -176,8 +181,26 @@ void per__conn_want_body(struct per__conn *conn, int64_t longer_ns);
 /** The deadline in the wheel has come: called by worker.c. */
 void per__conn_expired(struct per__conn *conn);
 
+/**
+ * Plaintext has arrived; data is lent until the return. Called by secure.c, and inside conn.c for connections
+ * without TLS.
+ */
+void per__conn_input(struct per__conn *conn, uint8_t *data, size_t len);
+
+/** The end of the stream has arrived, in plaintext: the protocol hears of it behind all input. */
+void per__conn_input_end(struct per__conn *conn);
+
+/** Frees the input that is kept. */
+void per__conn_input_drop(struct per__conn *conn);
+
+/** Hands what can be sent to the backend, unless a send is outstanding. */
+void per__conn_flush(struct per__conn *conn);
+
 /** The peer's address; asks the kernel the first time. */
 const struct per__peer *per__conn_peer(struct per__conn *conn);
+
+/** What a new connection speaks, behind its PROXY header if it begins with one. */
+const struct per__proto *per__conn_first_proto(const struct per__conn *conn);
 
 /** Takes over a descriptor that an acceptor hands over; closes it when there is no slot. */
 void per__conn_adopt(struct per__worker *worker, int fd, uint8_t listener);

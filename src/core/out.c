@@ -35,6 +35,7 @@ static struct per__out_block *block_append(struct per__conn *conn, size_t bytes)
 	block->bytes = 0;
 	block->iov_cnt = 0;
 	block->ref_cnt = 0;
+	block->iov_pos = 0;
 	block->tail_is_own = false;
 	if (conn->out_last != NULL)
 		conn->out_last->next = block;
@@ -44,10 +45,11 @@ static struct per__out_block *block_append(struct per__conn *conn, size_t bytes)
 	return block;
 }
 
-/* The block that may be filled, or NULL: there is none, or it is with the backend. */
+/* The block that may be filled, or NULL: there is none, or it is lent to the backend (never of TLS). */
 static inline struct per__out_block *block_filling(const struct per__conn *conn)
 {
-	if (conn->out_last == conn->out_first && (conn->flags & PER__CONN_SENDING) != 0)
+	if (conn->out_last == conn->out_first &&
+	    (conn->flags & (PER__CONN_SENDING | PER__CONN_TLS)) == PER__CONN_SENDING)
 		return NULL;
 	return conn->out_last;
 }
@@ -201,4 +203,60 @@ void per__out_drop(struct per__conn *conn)
 {
 	while (conn->out_first != NULL)
 		per__out_pop(conn);
+}
+
+/*
+ * --- for records
+ * ------------------------------------------------------------------------------------------
+ */
+
+/* Copies up to cap bytes from the beginning of the queue. Returns how many. */
+static size_t queue_copy(const struct per__conn *conn, uint8_t *buf, size_t cap)
+{
+	size_t len = 0;
+
+	for (const struct per__out_block *block = conn->out_first; block != NULL && len < cap;
+	     block = block->next) {
+		for (unsigned i = block->iov_pos; i < block->iov_cnt && len < cap; i++) {
+			size_t n = PER_MIN(block->iov[i].iov_len, cap - len);
+
+			memcpy(buf + len, block->iov[i].iov_base, n);
+			len += n;
+		}
+	}
+	return len;
+}
+
+const uint8_t *per__out_peek(struct per__conn *conn, uint8_t *buf, size_t cap, size_t *len)
+{
+	const struct per__out_block *block = conn->out_first;
+	const struct iovec *first;
+
+	*len = 0;
+	if (block == NULL)
+		return buf;
+	first = &block->iov[block->iov_pos];
+	*len = PER_MIN(first->iov_len, cap);
+	if (*len == cap || (*len == block->bytes && block->next == NULL))
+		return first->iov_base;
+	*len = queue_copy(conn, buf, cap);
+	return buf;
+}
+
+void per__out_consume(struct per__conn *conn, size_t len)
+{
+	while (len > 0) {
+		struct per__out_block *block = conn->out_first;
+		struct iovec *iov = &block->iov[block->iov_pos];
+		size_t n = PER_MIN(iov->iov_len, len);
+
+		iov->iov_base = (uint8_t *)iov->iov_base + n;
+		iov->iov_len -= n;
+		if (iov->iov_len == 0)
+			block->iov_pos++;
+		block->bytes -= n;
+		len -= n;
+		if (block->bytes == 0)
+			per__out_pop(conn);
+	}
 }

@@ -30,6 +30,7 @@ struct per__out_block {
 	uint64_t bytes; /* in all iovecs together */
 	uint16_t iov_cnt;
 	uint16_t ref_cnt;
+	uint8_t iov_pos;  /* iovecs that per__out_consume() has used up */
 	bool tail_is_own; /* the last iovec ends at data + used and may grow */
 	struct iovec iov[PER__OUT_IOVS];
 	struct per__out_ref ref[PER__OUT_REFS];
@@ -59,6 +60,21 @@ int per__out_lend(struct per__conn *conn, const void *data, size_t len, per_rele
 
 /** The first block is with the kernel: releases what it had lent and frees it. */
 void per__out_pop(struct per__conn *conn);
+
+/**
+ * The first bytes that are queued, without their being copied if they lie in one piece. Only for a connection
+ * whose blocks are never lent to the backend.
+ *
+ * buf, cap  room for a copy; cap is the most that is wanted
+ * len       receives the number of bytes; 0: nothing is queued
+ */
+const uint8_t *per__out_peek(struct per__conn *conn, uint8_t *buf, size_t cap, size_t *len);
+
+/**
+ * Takes len bytes off the queue, at most as many as there are; releases what was lent for them. Leaves
+ * out_bytes alone: the caller has them.
+ */
+void per__out_consume(struct per__conn *conn, size_t len);
 
 /** Frees everything that is queued. */
 void per__out_drop(struct per__conn *conn);

@@ -27,7 +27,7 @@ static size_t proxy_on_data(struct per__conn *conn, uint8_t *data, size_t len)
 		return 0;
 	if (peer.family != 0)
 		conn->peer = peer;
-	conn->proto = conn->worker->upper.first;
+	conn->proto = per__conn_first_proto(conn);
 	return (size_t)n;
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/conn.h"
+#include "core/secure.h"
 #include <string.h>
 
 #define MAIL_BATCH 64u
@@ -39,6 +40,8 @@ static int memory_init(struct per__worker *worker)
 		err = per__slab_init(&worker->blocks, PER__BLOCK_BYTES, PER_CACHE_LINE, PER_MAX(blocks, 16u));
 	if (err == 0)
 		err = per__buddy_init(&worker->overflow, conf->memory_bytes / 2);
+	if (err == 0 && conf->tls_handshakes_max > 0)
+		err = per__secure_init(worker);
 	return err;
 }
 
@@ -60,6 +63,7 @@ void per__worker_fini(struct per__worker *worker)
 	if (worker->upper_state != NULL)
 		worker->upper.end(worker);
 	per__mailbox_fini(&worker->mailbox);
+	per__secure_fini(worker);
 	per__buddy_fini(&worker->overflow);
 	per__slab_fini(&worker->blocks);
 	per__slab_fini(&worker->exts);
@@ -249,7 +253,7 @@ int64_t per__worker_wait_ns(const struct per__worker *worker)
 	int64_t now_ns = worker->loop.now_ns;
 	int64_t wait_ns = worker->is_acceptor ? -1 : per__wheel_wait_ns(&worker->wheel, now_ns);
 
-	if (worker->dirty_first != NULL)
+	if (worker->dirty_first != NULL || per__handshakes_wait(worker))
 		return 0;
 	if (worker->is_stopping)
 		wait_ns = earlier(wait_ns, PER_MAX(worker->stop_deadline_ns - now_ns, INT64_C(1000000)));
@@ -293,6 +297,8 @@ int per__worker_turn(struct per__worker *worker, int64_t timeout_ns)
 		timers_expire(worker);
 	stop_check(worker);
 	dirty_run(worker);
+	if (PER_UNLIKELY(per__handshakes_wait(worker)))
+		per__handshakes_run(worker);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 
 struct per__conn;
 struct per__proto;
+struct per__secure_worker;
 struct per__tls_ctx;
 struct per__worker;
 
@@ -28,6 +29,7 @@ struct per__counters {
 	per__counter connections, connections_now;
 	per__counter bad_requests, timeouts, posts;
 	per__counter overflow_blocks, overflow_failures;
+	per__counter tls_handshakes, tls_resumed, tls_failed, tls_refused, tls_truncated;
 };
 
 /* What a worker asks of the layers above it; one const instance, installed by server.c. */
@@ -68,6 +70,7 @@ struct per__worker {
 	struct per__attached *attached;
 	/* what new connections of TLS begin with (tls/context.h); NULL: no TLS, or an acceptor */
 	struct per__tls_ctx *tls;
+	struct per__secure_worker *secure; /* what they share; NULL: no TLS */
 
 	struct per__conn *dirty_first, *dirty_last;
 	struct per__slab conns, reqs, exts, blocks;

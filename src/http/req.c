@@ -5,6 +5,7 @@
  */
 #include "http/req.h"
 
+#include "core/secure.h"
 #include <string.h>
 
 size_t per__req_bytes(uint32_t fields_max)
@@ -206,4 +207,19 @@ per_server *per_req_server(const per_req *req)
 int per_req_peer(per_req *req, char *buf, size_t cap)
 {
 	return per__peer_format(per__conn_peer(req->conn), buf, cap);
+}
+
+/*
+ * --- TLS
+ * ------------------------------------------------------------------------------------------------
+ */
+
+bool per_req_is_tls(const per_req *req)
+{
+	return (req->conn->flags & PER__CONN_TLS) != 0;
+}
+
+int per_req_tls(const per_req *req, per_tls_info *out)
+{
+	return per__secure_info(req->conn, out);
 }
