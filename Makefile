@@ -22,8 +22,8 @@ build: setup ## build everything for use, into build/release/bin
 	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@cmake --build --preset release -j $(JOBS)
 
-serve: build ## build and run the server on PORT (3000); ARGS are added to its command line
-	@exec build/release/bin/peregrine --port $(PORT) $(ARGS)
+serve: build ## build and serve a welcome page, or the folder DIR, on PORT (3000); ARGS are added to the command line
+	@exec build/release/bin/peregrine --port $(PORT) $(ARGS) $(if $(DIR),"$(DIR)",--welcome)
 
 test: ## every test on every backend, under sanitizers too; lint, install, fuzzers (FUZZ_SECONDS=10 each)
 	@tools/setup.sh build test $(if $(PER_BROWSER),browser)

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ADDRESS_BYTES_MAX 300u
+
 static unsigned accepting_loops(const struct per_server *server)
 {
 	return server->conf.accept_threads > 0 ? server->conf.accept_threads : server->conf.workers;
@@ -61,17 +63,24 @@ static int place_open(struct per_server *server, struct per__place *place, const
 	return 0;
 }
 
+static int address_parse(const struct per__log *log, const char *address, struct per__addr *out)
+{
+	const char *why = "no address";
+	int err = address != NULL ? per__addr_parse(out, address, &why) : PER_EADDR;
+
+	if (err != 0)
+		per__log(log, PER_LOG_ERROR, "cannot listen on \"%s\": %s", address != NULL ? address : "",
+			 why);
+	return err;
+}
+
 static int place_add(struct per_server *server, const per_listen *listen)
 {
 	struct per__place *place = &server->places[server->place_cnt];
-	const char *why = "no address";
-	int err = listen->address != NULL ? per__addr_parse(&place->addr, listen->address, &why) : PER_EADDR;
+	int err = address_parse(&server->conf.log, listen->address, &place->addr);
 
-	if (err != 0) {
-		per__log(&server->conf.log, PER_LOG_ERROR, "cannot listen on \"%s\": %s",
-			 listen->address != NULL ? listen->address : "", why);
+	if (err != 0)
 		return err;
-	}
 	if ((listen->flags & PER_LISTEN_TLS) != 0 && server->tls == NULL) {
 		per__log(&server->conf.log, PER_LOG_ERROR,
 			 "cannot speak TLS on \"%s\": there is no per_config.tls", listen->address);
@@ -89,23 +98,50 @@ static int place_add(struct per_server *server, const per_listen *listen)
 	return err;
 }
 
+/* Host and port as one address, for a configuration without a list. */
+static void address_compose(const per_config *config, char address[ADDRESS_BYTES_MAX])
+{
+	const char *host = config->host != NULL ? config->host : "*";
+	bool is_v6 = strchr(host, ':') != NULL && host[0] != '[';
+
+	snprintf(address, ADDRESS_BYTES_MAX, is_v6 ? "[%s]:%u" : "%s:%u", host,
+		 (unsigned)(config->port != 0 ? config->port : 3000));
+}
+
+static int count_check(const struct per__log *log, size_t cnt)
+{
+	if (cnt <= PER__LISTENERS_MAX)
+		return 0;
+	per__log(log, PER_LOG_ERROR, "%zu listeners; at most %u are possible", cnt, PER__LISTENERS_MAX);
+	return PER_EINVAL;
+}
+
+int per__places_check(const struct per__log *log, const per_config *config)
+{
+	char address[ADDRESS_BYTES_MAX];
+	struct per__addr addr;
+	int err = count_check(log, config->listen_count);
+
+	if (config->listen_count == 0) {
+		address_compose(config, address);
+		return address_parse(log, address, &addr);
+	}
+	for (size_t i = 0; i < config->listen_count && err == 0; i++)
+		err = address_parse(log, config->listen[i].address, &addr);
+	return err;
+}
+
 int per__places_open(struct per_server *server, const per_config *config)
 {
-	char address[300];
+	char address[ADDRESS_BYTES_MAX];
 	per_listen single = { .address = address, .flags = config->tls != NULL ? PER_LISTEN_TLS : 0 };
 	const per_listen *listen = config->listen_count > 0 ? config->listen : &single;
 	size_t cnt = config->listen_count > 0 ? config->listen_count : 1;
-	const char *host = config->host != NULL ? config->host : "*";
-	bool is_v6 = strchr(host, ':') != NULL && host[0] != '[';
-	int err = 0;
+	int err = count_check(&server->conf.log, cnt);
 
-	if (cnt > PER__LISTENERS_MAX) {
-		per__log(&server->conf.log, PER_LOG_ERROR, "%zu listeners; at most %u are possible", cnt,
-			 PER__LISTENERS_MAX);
-		return PER_EINVAL;
-	}
-	snprintf(address, sizeof(address), is_v6 ? "[%s]:%u" : "%s:%u", host,
-		 (unsigned)(config->port != 0 ? config->port : 3000));
+	if (err != 0)
+		return err;
+	address_compose(config, address);
 	server->places = per__mem_alloc(cnt * sizeof(*server->places));
 	if (server->places == NULL)
 		return PER_ENOMEM;

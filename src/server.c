@@ -107,6 +107,19 @@ static int server_make(struct per_server *server, const per_config *config)
 	return err;
 }
 
+int per_config_check_sized(const per_config *config, size_t config_bytes)
+{
+	per_config known = { 0 };
+	struct per__conf conf;
+	int err;
+
+	if (config == NULL)
+		return PER_EINVAL;
+	memcpy(&known, config, PER_MIN(config_bytes, sizeof(known)));
+	err = per__conf_init(&conf, &known);
+	return err != 0 ? err : per__places_check(&conf.log, &known);
+}
+
 int per_server_new_sized(per_server **out, const per_config *config, size_t config_bytes)
 {
 	per_config known = { 0 };

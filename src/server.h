@@ -71,6 +71,12 @@ int per__places_open(struct per_server *server, const per_config *config);
 void per__places_close(struct per_server *server);
 
 /**
+ * Would per__places_open() understand every address? Opens nothing. Returns 0 or a negative PER_E* with the
+ * reason in the log.
+ */
+int per__places_check(const struct per__log *log, const per_config *config);
+
+/**
  * A loop accepts no more at a place: closes its socket, so that clients are refused rather than left
  * waiting.
  */

@@ -16,6 +16,9 @@ packages() {
 	build     liburing-dev        io_uring
 	build     libssl-dev          TLS
 	build     zlib1g-dev          WebSocket compression
+	build     libcyaml-dev        the program's configuration file
+	build     libyaml-dev         line numbers in it
+	build     scdoc?              the manual pages
 	test      libcmocka-dev       unit tests
 	test      python3             integration tests and checks
 	test      curl                integration tests
@@ -25,6 +28,7 @@ packages() {
 	test      clang-tidy          static analysis
 	test      valgrind            counting instructions and allocations
 	test      strace              counting system calls
+	test      python3-prometheus-client? Prometheus's parser
 	test      python3-websockets? a WebSocket client of somebody else
 	browser   chromium?           a browser in ws_chat
 	browser   nodejs?             npm's WebSocket client

@@ -1,143 +1,152 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options.c - the command line of the program, turned into a per_config. Checks the form of a value; whether
- * an address or a backend works is found out by the library. Called by main.c.
+ * options.c - the command line of the program, word by word. What it does to a configuration is
+ * overrides.c's. Called by main.c.
  */
 #include "options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define PORT_DEFAULT 3000u
-#define WORKERS_MAX 1024u
-#define ACCEPTORS_MAX 64u
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 const char options_help[] =
-	"usage: peregrine [options]\n"
+	"usage: peregrine [options] [DIRECTORY]\n"
+	"       peregrine [options] --config FILE\n"
 	"\n"
-	"Serves HTTP. Without options: a welcome page on port 3000 of every address.\n"
+	"Serves the files of DIRECTORY (default: the current one) over HTTP, on port 3000 of every address.\n"
 	"\n"
 	"where to listen\n"
 	"  -p, --port N             port; 0 takes a free one (default 3000)\n"
 	"  -H, --host ADDRESS       only this address (default: every one, IPv4 and IPv6)\n"
 	"  -l, --listen ADDRESS     instead of the two above; may be repeated:\n"
-	"                           127.0.0.1:8080  [::1]:8080  :8080  unix:/run/p.sock  fd:3\n"
+	"                           127.0.0.1:8080  [::1]:8080  :8080  unix:/run/p.sock  fd:3  systemd:NAME\n"
+	"      --tls-cert FILE      speak TLS, with this certificate and what signed it (PEM)\n"
+	"      --tls-key FILE       its key (default: in the same file)\n"
 	"engine\n"
 	"  -b, --backend NAME       auto, io_uring, epoll or kqueue (default auto: the best that works "
 	"here)\n"
 	"  -w, --workers N          event loops, a thread each (default: the CPUs this process may use)\n"
 	"      --pin                pin each worker to a CPU\n"
 	"      --accept-threads N   threads that only accept connections (default: every worker accepts)\n"
+	"  -u, --user USER[:GROUP]  who to be when everything is open; for root\n"
+	"logs\n"
+	"      --access-log FILE    a line for each request; - for the standard output\n"
+	"      --metrics ADDRESS    counters for Prometheus, on a listener of their own\n"
+	"  -v, --verbose            tell more: the memory account, the log from level info\n"
+	"  -q, --quiet              tell errors only\n"
+	"configuration\n"
+	"  -c, --config FILE        hosts, TLS, redirects and all other settings; peregrine.yaml(5)\n"
+	"      --check              is the configuration good? Say what is not, and exit\n"
+	"      --dump-config        write the configuration with all its defaults, and exit\n"
+	"      --welcome            a page that says that it works, instead of files\n"
 	"\n"
 	"      --probe              tell what this machine supports, and exit\n"
-	"  -v, --verbose            tell more: the memory account, the log\n"
 	"  -V, --version            tell the version, and exit\n"
 	"  -h, --help               this text\n"
 	"\n"
-	"SIGINT and SIGTERM stop it gracefully, a second one at once. Exit status: 0 stopped, 1 error, 2 "
-	"usage.\n";
+	"SIGHUP reads configuration and certificates again, SIGUSR1 opens the logs again. SIGINT and "
+	"SIGTERM\n"
+	"stop gracefully, a second one at once. Exit status: 0 stopped or good, 1 error, 2 usage.\n";
 
-enum { OPTION_PIN = 256, OPTION_ACCEPT_THREADS, OPTION_PROBE };
+enum {
+	OPTION_PIN = 256,
+	OPTION_ACCEPT_THREADS,
+	OPTION_TLS_CERT,
+	OPTION_TLS_KEY,
+	OPTION_ACCESS_LOG,
+	OPTION_METRICS,
+	OPTION_CHECK,
+	OPTION_DUMP,
+	OPTION_WELCOME,
+	OPTION_PROBE,
+};
 
 static const struct option long_options[] = {
 	{ "port", required_argument, NULL, 'p' },
 	{ "host", required_argument, NULL, 'H' },
 	{ "listen", required_argument, NULL, 'l' },
+	{ "tls-cert", required_argument, NULL, OPTION_TLS_CERT },
+	{ "tls-key", required_argument, NULL, OPTION_TLS_KEY },
 	{ "backend", required_argument, NULL, 'b' },
 	{ "workers", required_argument, NULL, 'w' },
 	{ "pin", no_argument, NULL, OPTION_PIN },
 	{ "accept-threads", required_argument, NULL, OPTION_ACCEPT_THREADS },
+	{ "user", required_argument, NULL, 'u' },
+	{ "access-log", required_argument, NULL, OPTION_ACCESS_LOG },
+	{ "metrics", required_argument, NULL, OPTION_METRICS },
+	{ "config", required_argument, NULL, 'c' },
+	{ "check", no_argument, NULL, OPTION_CHECK },
+	{ "dump-config", no_argument, NULL, OPTION_DUMP },
+	{ "welcome", no_argument, NULL, OPTION_WELCOME },
 	{ "probe", no_argument, NULL, OPTION_PROBE },
 	{ "verbose", no_argument, NULL, 'v' },
+	{ "quiet", no_argument, NULL, 'q' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
-static bool complain(const char *what, const char *value)
+static bool complain_usage(const char *what, const char *value)
 {
 	fprintf(stderr, "peregrine: %s: '%s'\nTry 'peregrine --help'.\n", what, value);
 	return false;
 }
 
-static bool number_parse(const char *text, unsigned min, unsigned max, unsigned *out)
+/* Where an option's value is kept; NULL for those without, and for --listen. */
+static const char **place_of(struct options *options, int option)
 {
-	char *end;
-
-	errno = 0;
-	const unsigned long number = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < min || number > max)
-		return false;
-	*out = (unsigned)number;
-	return true;
-}
-
-static bool backend_parse(const char *name, per_backend *out)
-{
-	static const struct {
-		const char *name;
-		per_backend backend;
-	} known[] = {
-		{ "auto", PER_BACKEND_AUTO },
-		{ "io_uring", PER_BACKEND_IO_URING },
-		{ "epoll", PER_BACKEND_EPOLL },
-		{ "kqueue", PER_BACKEND_KQUEUE },
-	};
-
-	for (size_t i = 0; i < COUNT(known); i++) {
-		if (strcmp(name, known[i].name) == 0) {
-			*out = known[i].backend;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool listen_add(struct options *options, const char *address)
-{
-	per_config *config = &options->config;
-
-	if (config->listen_count == OPTIONS_LISTEN_MAX)
-		return complain("too many --listen", address);
-	options->listen[config->listen_count++].address = address;
-	return true;
-}
-
-/* One option with its value. Returns false after a complaint. */
-static bool option_take(struct options *options, int option, const char *value)
-{
-	per_config *config = &options->config;
-
 	switch (option) {
 	case 'p':
-		return number_parse(value, 0, UINT16_MAX, &options->port) ||
-		       complain("--port has to be 0 to 65535", value);
+		return &options->port;
 	case 'H':
-		options->host = value;
-		return value[0] != '\0' || complain("--host has to be an address or a name", value);
-	case 'l':
-		return listen_add(options, value);
+		return &options->host;
 	case 'b':
-		return backend_parse(value, &config->backend) ||
-		       complain("--backend has to be auto, io_uring, epoll or kqueue", value);
+		return &options->backend;
 	case 'w':
-		return number_parse(value, 1, WORKERS_MAX, &config->workers) ||
-		       complain("--workers has to be 1 to 1024", value);
+		return &options->workers;
+	case 'u':
+		return &options->user;
+	case 'c':
+		return &options->config;
 	case OPTION_ACCEPT_THREADS:
-		return number_parse(value, 0, ACCEPTORS_MAX, &config->accept_threads) ||
-		       complain("--accept-threads has to be 0 to 64", value);
+		return &options->accept_threads;
+	case OPTION_TLS_CERT:
+		return &options->tls_cert;
+	case OPTION_TLS_KEY:
+		return &options->tls_key;
+	case OPTION_ACCESS_LOG:
+		return &options->access_log;
+	case OPTION_METRICS:
+		return &options->metrics;
+	default:
+		return NULL;
+	}
+}
+
+/* An option that stands alone. Returns false for one that is unknown. */
+static bool flag_take(struct options *options, int option)
+{
+	switch (option) {
 	case OPTION_PIN:
-		config->pin = true;
+		options->is_pinned = true;
 		return true;
-	case OPTION_PROBE:
-		options->action = ACTION_PROBE;
+	case OPTION_WELCOME:
+		options->is_welcome = true;
 		return true;
 	case 'v':
 		options->is_verbose = true;
+		return true;
+	case 'q':
+		options->is_quiet = true;
+		return true;
+	case OPTION_CHECK:
+		options->action = ACTION_CHECK;
+		return true;
+	case OPTION_DUMP:
+		options->action = ACTION_DUMP;
+		return true;
+	case OPTION_PROBE:
+		options->action = ACTION_PROBE;
 		return true;
 	case 'V':
 		options->action = ACTION_VERSION;
@@ -151,37 +160,58 @@ static bool option_take(struct options *options, int option, const char *value)
 	}
 }
 
-/* Host and port as one address; a port of 0 in a per_config would mean the default, not a free one. */
-static bool address_compose(struct options *options)
+static bool option_take(struct options *options, int option, const char *value)
 {
-	const char *host = options->host != NULL ? options->host : "*";
-	const bool is_bare_v6 = strchr(host, ':') != NULL && host[0] != '[';
-	const int len = snprintf(options->address, sizeof(options->address), is_bare_v6 ? "[%s]:%u" : "%s:%u",
-				 host, options->port);
+	const char **place = place_of(options, option);
 
-	if (len < 0 || (size_t)len >= sizeof(options->address))
-		return complain("--host is too long", host);
-	return listen_add(options, options->address);
+	if (place == NULL && option != 'l')
+		return flag_take(options, option);
+	if (value[0] == '\0')
+		return complain_usage("an option needs a value", value);
+	if (place != NULL) {
+		*place = value;
+		return true;
+	}
+	if (options->listen_count == OPTIONS_LISTEN_MAX)
+		return complain_usage("too many --listen", value);
+	options->listen[options->listen_count++] = value;
+	return true;
+}
+
+/* What does not go together. */
+static bool combination_check(const struct options *options)
+{
+	if (options->listen_count > 0 && (options->port != NULL || options->host != NULL))
+		return complain_usage("--listen stands instead of --host and --port", options->listen[0]);
+	if (options->tls_key != NULL && options->tls_cert == NULL)
+		return complain_usage("--tls-key needs --tls-cert", options->tls_key);
+	if (options->is_verbose && options->is_quiet)
+		return complain_usage("either --verbose or --quiet", "--quiet");
+	if (options->is_welcome && options->root != NULL)
+		return complain_usage("either --welcome or a directory", options->root);
+	if (options->config == NULL)
+		return true;
+	if (options->root != NULL)
+		return complain_usage("with --config, directories stand in the file", options->root);
+	if (options->tls_cert != NULL)
+		return complain_usage("with --config, certificates stand in the file", options->tls_cert);
+	if (options->is_welcome)
+		return complain_usage("with --config, welcome: true stands in the file", "--welcome");
+	return true;
 }
 
 bool options_parse(struct options *options, int argc, char **argv)
 {
-	bool has_place = false;
 	int option;
 
-	*options = (struct options){ .port = PORT_DEFAULT };
-	options->config.listen = options->listen;
-	options->config.handle_signals = true;
-	while ((option = getopt_long(argc, argv, "p:H:l:b:w:vVh", long_options, NULL)) != -1) {
+	*options = (struct options){ 0 };
+	while ((option = getopt_long(argc, argv, "p:H:l:b:w:u:c:vqVh", long_options, NULL)) != -1) {
 		if (!option_take(options, option, optarg))
 			return false;
-		has_place = has_place || option == 'p' || option == 'H';
 	}
 	if (optind < argc)
-		return complain("unexpected argument", argv[optind]);
-	if (options->config.listen_count == 0)
-		return address_compose(options);
-	if (has_place)
-		return complain("--listen stands instead of --host and --port", options->listen[0].address);
-	return true;
+		options->root = argv[optind++];
+	if (optind < argc)
+		return complain_usage("unexpected argument", argv[optind]);
+	return combination_check(options);
 }

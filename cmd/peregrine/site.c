@@ -1,46 +1,88 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * site.c - which answer a request gets: the health check, the welcome page, or an error. Files, hosts and
- * redirects get their place in site_answer(). Called by the library on worker threads.
+ * site.c - which answer a request gets: the health check, or that of the host it is for. Called on worker
+ * threads.
  */
 #include "site.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define TEXT PER_S("text/plain")
 
-static bool path_is(per_str path, per_str wanted)
+static unsigned roots_count(const struct config *config)
 {
-	return path.len == wanted.len && memcmp(path.ptr, wanted.ptr, wanted.len) == 0;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < config->hosts_count; i++)
+		count += config->hosts[i].root != NULL ? 1 : 0;
+	return count > 0 ? count : 1;
 }
 
-static int refuse_method(per_req *req)
+static bool site_make(struct site *site, struct logger *logger)
 {
-	const int err = per_header(req, PER_S("Allow"), PER_S("GET, HEAD"));
+	const unsigned share = roots_count(site->config);
 
+	site->hosts = calloc(site->config->hosts_count, sizeof(*site->hosts));
+	if (!names_make(&site->names, site->config) || site->hosts == NULL) {
+		logger_say(logger, PER_LOG_ERROR, "out of memory");
+		return false;
+	}
+	for (unsigned i = 0; i < site->config->hosts_count; i++) {
+		site->host_count++;
+		if (!host_make(&site->hosts[i], site->config, &site->config->hosts[i], share, logger))
+			return false;
+	}
+	return true;
+}
+
+struct site *site_new(const struct config *config, const struct welcome *welcome, struct logger *logger)
+{
+	struct site *site = calloc(1, sizeof(*site));
+
+	if (site == NULL) {
+		logger_say(logger, PER_LOG_ERROR, "out of memory");
+		return NULL;
+	}
+	site->config = config;
+	site->welcome = welcome;
+	if (config->health[0] == '/')
+		site->health = per_str_from(config->health);
+	if (site_make(site, logger))
+		return site;
+	site_free(site);
+	return NULL;
+}
+
+void site_free(struct site *site)
+{
+	if (site == NULL)
+		return;
+	for (unsigned i = 0; i < site->host_count; i++)
+		host_free(&site->hosts[i]);
+	names_free(&site->names);
+	free(site->hosts);
+	free(site);
+}
+
+static int health_answer(per_req *req)
+{
+	const per_method method = per_req_method(req);
+	int err = per_header(req, PER_S("Cache-Control"), PER_S("no-store"));
+
+	if (err != 0)
+		return err;
+	if (method == PER_METHOD_GET || method == PER_METHOD_HEAD)
+		return per_reply(req, 200, TEXT, PER_S("ok\n"));
+	err = per_header(req, PER_S("Allow"), PER_S("GET, HEAD"));
 	return err != 0 ? err : per_reply(req, 405, TEXT, PER_S("Method Not Allowed\n"));
 }
 
-static int site_answer(per_req *req, void *user)
+int site_answer(const struct site *site, per_req *req)
 {
-	const struct site *site = user;
-	const per_method method = per_req_method(req);
-	const per_str path = per_req_path(req);
-	const bool is_welcome = path_is(path, PER_S("/"));
+	const unsigned host = site->host_count > 1 ? names_find(&site->names, per_req_host(req)) : 0;
 
-	if (!is_welcome && !path_is(path, PER_S("/healthz")))
-		return per_reply(req, 404, TEXT, PER_S("Not Found\n"));
-	if (method != PER_METHOD_GET && method != PER_METHOD_HEAD)
-		return refuse_method(req);
-	return is_welcome ? welcome_reply(&site->welcome, req) : per_reply(req, 200, TEXT, PER_S("ok\n"));
-}
-
-per_handler site_handler(struct site *site)
-{
-	return (per_handler){ .on_request = site_answer, .user = site };
-}
-
-void site_open(struct site *site, const per_server *server)
-{
-	welcome_render(&site->welcome, server);
+	if (site->health.ptr != NULL && per_str_equal(per_req_path(req), site->health))
+		return health_answer(req);
+	return host_answer(&site->hosts[host], req, site->welcome);
 }

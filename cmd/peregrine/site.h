@@ -1,20 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * site.h - which answer a request gets. One site per server; read-only while the server runs.
+ * site.h - everything that answers requests, made from one configuration. A reload makes a new one; no part
+ * of it ever changes, so all workers may read it.
  */
 #ifndef CMD_PEREGRINE_SITE_H
 #define CMD_PEREGRINE_SITE_H
 
-#include "welcome.h"
+#include "host.h"
+#include "names.h"
 
 struct site {
-	struct welcome welcome;
+	const struct config *config;
+	const struct welcome *welcome;
+	struct names names;
+	struct host *hosts;
+	unsigned host_count;
+	per_str health; /* path of the health check; absent: none */
 };
 
-/** The hooks that serve a site, for per_config.handler. site has to outlive the server. */
-per_handler site_handler(struct site *site);
+/**
+ * Makes a site.
+ *
+ * config, welcome  have to outlive it
+ * returns          NULL after a line in the log
+ */
+struct site *site_new(const struct config *config, const struct welcome *welcome, struct logger *logger);
 
-/** Prepares what depends on the server: to be called between per_server_new() and per_server_run(). */
-void site_open(struct site *site, const per_server *server);
+/** Once no worker will give it a request any more. NULL is allowed. Any thread. */
+void site_free(struct site *site);
+
+/** Answers a request. Returns as per_reply(). */
+int site_answer(const struct site *site, per_req *req);
 
 #endif

@@ -33,6 +33,21 @@ static inline int per_server_new(per_server **out, const per_config *config)
 	return per_server_new_sized(out, config, sizeof(*config));
 }
 
+/** per_config_check() for a caller compiled with a per_config of another size. Use per_config_check(). */
+PER_API int per_config_check_sized(const per_config *config, size_t config_bytes);
+
+/**
+ * Checks a configuration as per_server_new() would, ranges and the form of addresses, and opens nothing: an
+ * address may be in use, a backend missing. Names in addresses are resolved.
+ *
+ * returns  0; PER_EINVAL or PER_EADDR with the reason in the log
+ * threads  any
+ */
+static inline int per_config_check(const per_config *config)
+{
+	return per_config_check_sized(config, sizeof(*config));
+}
+
 /**
  * Runs the server: starts the worker threads, returns when it has been stopped and all of them have ended.
  *

@@ -57,7 +57,7 @@ class Server:
 
     LISTENING = re.compile(r"listening on (\S+)")
 
-    def __init__(self, argv, ready=None, wrapper=(), env=None, pass_fds=(), preexec=None, timeout_s=TIMEOUT_S * 2):
+    def __init__(self, argv, ready=None, wrapper=(), env=None, pass_fds=(), preexec=None, cwd=None, timeout_s=TIMEOUT_S * 2):
         self.argv = list(wrapper) + list(argv)
         self.name = " ".join(os.path.basename(a) if i == 0 else a for i, a in enumerate(self.argv))
         self.lines, self.addresses, self.stopped = [], [], False
@@ -69,7 +69,7 @@ class Server:
         full_env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=0")
         full_env.update(env or {})
         self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr,
-                                        env=full_env, pass_fds=pass_fds, preexec_fn=preexec)
+                                        env=full_env, pass_fds=pass_fds, preexec_fn=preexec, cwd=cwd)
         self.pid = self.process.pid
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

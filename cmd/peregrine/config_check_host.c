@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config_check_host.c - is what a configuration says about its hosts possible. Called by config_check.c.
+ */
+#include "config_check.h"
+#include "settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME_BYTES_MAX 253u
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * --- names
+ */
+
+static bool is_name(const char *name)
+{
+	const char *rest = strncmp(name, "*.", 2) == 0 ? name + 2 : name;
+	const size_t len = strlen(rest);
+
+	if (name[0] == '[') /* an IPv6 address, as a Host field has it */
+		return len > 2 && name[strspn(name, "[]:.0123456789abcdef")] == '\0' && name[len - 1] == ']';
+	return len > 0 && strlen(name) <= NAME_BYTES_MAX && rest[0] != '.' && rest[len - 1] != '.' &&
+	       strstr(rest, "..") == NULL &&
+	       rest[strspn(rest, "-._0123456789abcdefghijklmnopqrstuvwxyz")] == '\0';
+}
+
+/* The first host that has the name, at most last; the same host may not have it twice. */
+static unsigned first_owner(const struct config *config, const char *name, unsigned last, unsigned last_name)
+{
+	for (unsigned i = 0; i <= last; i++) {
+		const struct config_host *host = &config->hosts[i];
+		const unsigned count = i == last ? last_name : host->names_count;
+
+		for (unsigned k = 0; k < count; k++) {
+			if (strcmp(host->names[k], name) == 0)
+				return i;
+		}
+	}
+	return last + 1;
+}
+
+static void check_names(const struct config *config, unsigned i, struct complaints *complaints)
+{
+	const struct config_host *host = &config->hosts[i];
+	char path[CHECK_PATH_MAX];
+
+	for (unsigned k = 0; k < host->names_count; k++) {
+		const unsigned owner = first_owner(config, host->names[k], i, k);
+
+		check_path(path, "hosts[%u].names[%u]", i, k);
+		if (!is_name(host->names[k]))
+			complain(complaints, path,
+				 "\"%.100s\": expected a name such as example.org or *.example.org",
+				 host->names[k]);
+		else if (owner <= i)
+			complain(complaints, path, "\"%.100s\" is a name of hosts[%u] already",
+				 host->names[k], owner);
+	}
+	for (unsigned k = 0; k < i && host->names_count == 0; k++) {
+		check_path(path, "hosts[%u]", i);
+		if (config->hosts[k].names_count == 0)
+			complain(complaints, path,
+				 "names is missing; only one host may be without, and hosts[%u] is", k);
+	}
+}
+
+/*
+ * --- files
+ */
+
+static void check_folder(const struct config_host *host, unsigned i, struct complaints *complaints)
+{
+	char path[CHECK_PATH_MAX];
+	struct stat info;
+
+	check_path(path, "hosts[%u]", i);
+	if (host->root == NULL) {
+		if (host->redirects_count == 0 && !host->https_redirect && !host->welcome)
+			complain(complaints, path, "root is missing: nothing to serve");
+		if (host->autoindex || host->fallback != NULL || host->error_pages_count > 0)
+			complain(complaints, path,
+				 "root is missing: autoindex, fallback and error_pages need it");
+		return;
+	}
+	check_path(path, "hosts[%u].root", i);
+	if (stat(host->root, &info) != 0)
+		complain(complaints, path, "\"%.200s\": %s", host->root, strerror(errno));
+	else if (!S_ISDIR(info.st_mode))
+		complain(complaints, path, "\"%.200s\": not a directory", host->root);
+}
+
+static bool is_path(const char *text)
+{
+	return text[0] == '/' && check_is_value(text);
+}
+
+/* A file below the root, as the library wants it. */
+static bool is_file(const char *text)
+{
+	return text[0] != '/' && text[strlen(text) - 1] != '/' && strstr(text, "..") == NULL;
+}
+
+static void check_files_of(const struct config_host *host, unsigned i, struct complaints *complaints)
+{
+	char path[CHECK_PATH_MAX];
+
+	check_path(path, "hosts[%u].fallback", i);
+	if (host->fallback != NULL && !is_file(host->fallback))
+		complain(complaints, path, "\"%.100s\": expected a file below the root, such as index.html",
+			 host->fallback);
+	for (unsigned k = 0; k < host->index_count; k++) {
+		check_path(path, "hosts[%u].index[%u]", i, k);
+		if (strchr(host->index[k], '/') != NULL)
+			complain(complaints, path, "\"%.100s\": expected a name without /", host->index[k]);
+	}
+	for (unsigned k = 0; k < host->error_pages_count; k++) {
+		check_path(path, "hosts[%u].error_pages[%u].status", i, k);
+		if (host->error_pages[k].status < 400 || host->error_pages[k].status > 599)
+			complain(complaints, path, "%u: expected 400 to 599", host->error_pages[k].status);
+		check_path(path, "hosts[%u].error_pages[%u].file", i, k);
+		if (!is_file(host->error_pages[k].file))
+			complain(complaints, path,
+				 "\"%.100s\": expected a file below the root, such as errors/404.html",
+				 host->error_pages[k].file);
+	}
+}
+
+/*
+ * --- fields
+ */
+
+static void check_headers(const struct config_host *host, unsigned i, struct complaints *complaints)
+{
+	static const char *const ours[] = { "content-length", "transfer-encoding", "date", "connection",
+					    "content-type" };
+	char path[CHECK_PATH_MAX];
+
+	for (unsigned k = 0; k < host->headers_count; k++) {
+		const struct config_header *header = &host->headers[k];
+
+		check_path(path, "hosts[%u].headers[%u].name", i, k);
+		if (!check_is_token(header->name))
+			complain(complaints, path, "\"%.100s\": expected the name of a field", header->name);
+		for (size_t j = 0; j < COUNT(ours); j++) {
+			if (strcasecmp(header->name, ours[j]) == 0)
+				complain(complaints, path, "\"%.100s\" is set by the server itself",
+					 header->name);
+		}
+		check_path(path, "hosts[%u].headers[%u].value", i, k);
+		if (!check_is_value(header->value))
+			complain(complaints, path,
+				 "expected a value without control characters and outer spaces");
+	}
+	for (unsigned k = 0; k < host->cache_control_count; k++) {
+		check_path(path, "hosts[%u].cache_control[%u].value", i, k);
+		if (!check_is_value(host->cache_control[k].value))
+			complain(complaints, path, "expected a value such as \"public, max-age=3600\"");
+	}
+}
+
+static void check_redirect(const struct config_redirect *redirect, const char *where,
+			   struct complaints *complaints)
+{
+	const char *from = redirect->path != NULL ? redirect->path : redirect->prefix;
+	char path[CHECK_PATH_MAX];
+
+	if ((redirect->path == NULL) == (redirect->prefix == NULL)) {
+		complain(complaints, where, "expected either path or prefix");
+		return;
+	}
+	check_path(path, "%s.%s", where, redirect->path != NULL ? "path" : "prefix");
+	if (!is_path(from) || strchr(from, '?') != NULL)
+		complain(complaints, path, "\"%.100s\": expected a path such as /old", from);
+	check_path(path, "%s.to", where);
+	if (!check_is_value(redirect->to) || strpbrk(redirect->to, " \t") != NULL ||
+	    (redirect->to[0] != '/' && strncmp(redirect->to, "http://", 7) != 0 &&
+	     strncmp(redirect->to, "https://", 8) != 0))
+		complain(complaints, path,
+			 "\"%.100s\": expected a path or an address, such as /new or https://example.org/",
+			 redirect->to);
+	check_path(path, "%s.status", where);
+	if (redirect->status != 301 && redirect->status != 302 && redirect->status != 303 &&
+	    redirect->status != 307 && redirect->status != 308)
+		complain(complaints, path, "%u: expected 301, 302, 303, 307 or 308", redirect->status);
+}
+
+/*
+ * --- TLS
+ */
+
+static bool has_tls(const struct config *config)
+{
+	for (unsigned i = 0; i < config->listen_count; i++) {
+		if (config->listen[i].tls)
+			return true;
+	}
+	return false;
+}
+
+static void check_readable(const char *file, const char *path, struct complaints *complaints)
+{
+	if (access(file, R_OK) != 0)
+		complain(complaints, path, "\"%.200s\": %s", file, strerror(errno));
+}
+
+static void check_tls(const struct config *config, unsigned i, struct complaints *complaints)
+{
+	const struct config_host *host = &config->hosts[i];
+	char path[CHECK_PATH_MAX];
+	uint64_t number;
+
+	for (unsigned k = 0; k < host->certificates_count; k++) {
+		check_path(path, "hosts[%u].certificates[%u].cert", i, k);
+		check_readable(host->certificates[k].cert, path, complaints);
+		check_path(path, "hosts[%u].certificates[%u].key", i, k);
+		check_readable(host->certificates[k].key, path, complaints);
+	}
+	check_path(path, "hosts[%u].client_ca", i);
+	if (host->client_ca != NULL)
+		check_readable(host->client_ca, path, complaints);
+	check_path(path, "hosts[%u].client_auth", i);
+	if ((host->client_auth == CLIENT_AUTH_OPTIONAL || host->client_auth == CLIENT_AUTH_REQUIRED) &&
+	    host->client_ca == NULL && config->tls.client_ca == NULL)
+		complain(complaints, path, "client_ca is missing, here and in tls");
+	if (host->client_auth != CLIENT_AUTH_DEFAULT && host->certificates_count == 0)
+		complain(complaints, path, "a host without certificates asks for none");
+	check_path(path, "hosts[%u].https_port", i);
+	range_read(&range_port, host->https_port, path, complaints, &number);
+	if (host->hsts != NULL) {
+		check_path(path, "hosts[%u].hsts.max_age", i);
+		range_read(&range_max_age, host->hsts->max_age, path, complaints, &number);
+	}
+	check_path(path, "hosts[%u].https_redirect", i);
+	if (host->https_redirect && !has_tls(config))
+		complain(complaints, path, "no listener has tls: true, so it would lead nowhere");
+}
+
+static void check_tls_section(const struct config_tls *tls, struct complaints *complaints)
+{
+	if (tls->client_ca != NULL)
+		check_readable(tls->client_ca, "tls.client_ca", complaints);
+	else if (tls->client_auth == CLIENT_AUTH_OPTIONAL || tls->client_auth == CLIENT_AUTH_REQUIRED)
+		complain(complaints, "tls.client_auth", "tls.client_ca is missing");
+}
+
+static void check_certificates(const struct config *config, struct complaints *complaints)
+{
+	char path[CHECK_PATH_MAX];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < config->hosts_count; i++)
+		count += config->hosts[i].certificates_count;
+	for (unsigned i = 0; i < config->listen_count && count == 0; i++) {
+		check_path(path, "listen[%u].tls", i);
+		if (config->listen[i].tls)
+			complain(complaints, path, "no host has certificates");
+	}
+}
+
+void check_hosts(const struct config *config, struct complaints *complaints)
+{
+	char path[CHECK_PATH_MAX];
+
+	for (unsigned i = 0; i < config->hosts_count; i++) {
+		const struct config_host *host = &config->hosts[i];
+
+		check_names(config, i, complaints);
+		check_folder(host, i, complaints);
+		check_files_of(host, i, complaints);
+		check_headers(host, i, complaints);
+		for (unsigned k = 0; k < host->redirects_count; k++) {
+			check_path(path, "hosts[%u].redirects[%u]", i, k);
+			check_redirect(&host->redirects[k], path, complaints);
+		}
+		check_tls(config, i, complaints);
+	}
+	check_tls_section(&config->tls, complaints);
+	check_certificates(config, complaints);
+}
