@@ -20,7 +20,7 @@ FILE_LINES_MAX, TEST_FILE_LINES_MAX, FUNCTION_LINES_MAX, COLUMNS_MAX, TAB = 600,
 ROOMS = [
     ("base", r"base/.*"),
     ("backend", r"backend/.*"),
-    ("codec", r"http/(\w+_parse\w*|h1_fields|chunked|query|percent|range|cookie|form|multipart|date|etag|mime|url"
+    ("codec", r"http/(\w+_parse\w*|h1_fields|chunked|query|percent|range|cookie|form|multipart|date|etag|mime|mime_table|url"
               r"|path|list|conditional|accept|wants|escape)(_impl)?"),
     ("codec", r"ws/(frame|utf8|handshake|mask|close_code)\w*"),
     ("codec", r"core/proxy"),
@@ -164,11 +164,15 @@ def rule_state(file):
 # --- lengths --------------------------------------------------------------------------------------------------------
 
 
+# Made by a tool, and as long as what it is made of.
+GENERATED = {"src/http/mime_table.h"}
+
+
 def rule_lengths(file):
     """Files, functions, lines. Tests may be longer, and their functions are not measured."""
     is_test = file.path.startswith(("tests/", "fuzz/"))
     most = TEST_FILE_LINES_MAX if is_test else FILE_LINES_MAX
-    if len(file.lines) > most:
+    if len(file.lines) > most and file.path not in GENERATED:
         yield most + 1, f"{len(file.lines)} lines in a file; {most} are the most: it has two jobs"
     for number, line in enumerate(file.lines, 1):
         columns = len(line.expandtabs(TAB))

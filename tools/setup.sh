@@ -28,6 +28,7 @@ packages() {
 	test      clang-tidy          static analysis
 	test      valgrind            counting instructions and allocations
 	test      strace              counting system calls
+	test      media-types?        the database behind src/http/mime_table.h
 	test      python3-prometheus-client? Prometheus's parser
 	test      python3-websockets? a WebSocket client of somebody else
 	browser   chromium?           a browser in ws_chat
