@@ -61,8 +61,39 @@ static void coding_weights(int weights[PER__CODINGS + 1], per_str line)
 	}
 }
 
+/*
+ * The codings in what browsers and curl send, which have no weights; 0 for anything else. A comparison
+ * instead of parsing: 4 ns, not 60 (bench/fields_bench.c).
+ */
+static unsigned usual_codings(per_str line)
+{
+	static const unsigned three = PER__CODING_GZIP | PER__CODING_ZSTD | PER__CODING_BR;
+
+	switch (line.len) {
+	case 23:
+		if (memcmp(line.ptr, "gzip, deflate, br, zstd", 23) == 0 ||
+		    memcmp(line.ptr, "deflate, gzip, br, zstd", 23) == 0)
+			return three;
+		return 0;
+	case 17:
+		return memcmp(line.ptr, "gzip, deflate, br", 17) == 0 ? PER__CODING_GZIP | PER__CODING_BR : 0;
+	case 13: /* without TLS */
+		return memcmp(line.ptr, "gzip, deflate", 13) == 0 ? PER__CODING_GZIP : 0;
+	case 4:
+		return memcmp(line.ptr, "gzip", 4) == 0 ? PER__CODING_GZIP : 0;
+	default:
+		return 0;
+	}
+}
+
+static enum per__coding highest(unsigned codings)
+{
+	return (enum per__coding)(1u << (31 - __builtin_clz(codings)));
+}
+
 enum per__coding per__accept_coding(const struct per__lines *lines, unsigned available)
 {
+	unsigned usual;
 	int weights[PER__CODINGS + 1] = { UNNAMED, UNNAMED, UNNAMED, UNNAMED, UNNAMED };
 	unsigned best = 0;
 	int best_weight = 0;
@@ -70,6 +101,9 @@ enum per__coding per__accept_coding(const struct per__lines *lines, unsigned ava
 	available |= PER__CODING_IDENTITY;
 	if (available == PER__CODING_IDENTITY)
 		return PER__CODING_IDENTITY;
+	usual = lines->count == 1 ? usual_codings(lines->at[0]) : 0;
+	if (usual != 0)
+		return highest((usual & available) | PER__CODING_IDENTITY);
 	for (unsigned i = 0; i < lines->count; i++)
 		coding_weights(weights, lines->at[i]);
 	for (unsigned place = PER__CODINGS; place-- > 0;) {
@@ -125,6 +159,9 @@ enum per__media per__accept_media(const struct per__lines *lines)
 	for (unsigned i = 0; i < lines->count; i++) {
 		per_str line = lines->at[i], element;
 
+		/* what browsers begin with: nothing behind it can be liked better */
+		if (i == 0 && line.len >= 10 && memcmp(line.ptr, "text/html,", 10) == 0)
+			return PER__MEDIA_HTML;
 		while (per__list_next(&line, ',', &element)) {
 			const int weight = element_split(&element);
 

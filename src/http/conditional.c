@@ -87,6 +87,8 @@ bool per__etag_list_matches(per_str list, per_str etag, bool is_weak)
 		return true;
 	if (etag.ptr == NULL || list.len == 0)
 		return false;
+	if (bytes_equal(list, etag)) /* what a browser sends */
+		return is_weak || !etag_is_weak(etag);
 	while (etag_next(&list, &found) && etag_is_ended(list)) {
 		if (etags_match(found, etag, is_weak))
 			return true;

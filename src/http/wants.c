@@ -4,6 +4,7 @@
  * request, so names are told apart by their length first.
  */
 #include "http/wants.h"
+#include "http/h1_fields.h"
 
 void per__wants_init(struct per__wants *wants)
 {
@@ -30,51 +31,64 @@ static void single_take(per_str *field, per_str value)
 	*field = field->ptr == NULL ? value : per_str_make("", 0);
 }
 
-/* The fields that have_conditions speaks of. */
-static void condition_take(struct per__wants *wants, per_str name, per_str value)
+/* Is name, of n (16 to 24) bytes, the lower-case text? Letters without case, as per__h1_equals(). */
+static bool equals_long(per_str name, const char *lower, size_t n)
 {
-	struct per__conditions *conditions = &wants->conditions;
+	const uint8_t *src = (const uint8_t *)name.ptr;
 
-	if (per_str_equal_nocase(name, PER_S("if-none-match")))
-		per__lines_add(&conditions->if_none_match, value);
-	else if (per_str_equal_nocase(name, PER_S("if-match")))
+	return per__h1_equals(src, lower, 16) &&
+	       (per__h1_word64(src + n - 8) | PER__H1_LOWER64) == per__h1_word64(lower + n - 8);
+}
+
+/* The fields that has_conditions speaks of. */
+static bool condition_take(struct per__conditions *conditions, per_str name, per_str value)
+{
+	const uint8_t *src = (const uint8_t *)name.ptr;
+
+	if (name.len == 8 && per__h1_equals(src, "if-match", 8))
 		per__lines_add(&conditions->if_match, value);
-	else if (per_str_equal_nocase(name, PER_S("if-modified-since")))
+	else if (name.len == 13 && per__h1_equals(src, "if-none-match", 13))
+		per__lines_add(&conditions->if_none_match, value);
+	else if (name.len == 17 && equals_long(name, "if-modified-since", 17))
 		single_take(&conditions->if_modified_since, value);
-	else if (per_str_equal_nocase(name, PER_S("if-unmodified-since")))
+	else if (name.len == 19 && equals_long(name, "if-unmodified-since", 19))
 		single_take(&conditions->if_unmodified_since, value);
 	else
-		return;
-	wants->has_conditions = true;
+		return false;
+	return true;
 }
 
 void per__wants_take(struct per__wants *wants, per_str name, per_str value)
 {
+	const uint8_t *src = (const uint8_t *)name.ptr;
+
 	switch (name.len) {
 	case 5:
 		if (per_str_equal_nocase(name, PER_S("range")))
 			single_take(&wants->range, value);
 		return;
 	case 6:
-		if (per_str_equal_nocase(name, PER_S("accept")))
+		if ((per__h1_word32(src) | PER__H1_LOWER32) == per__h1_word32("acce") &&
+		    (per__h1_word32(src + 2) | PER__H1_LOWER32) == per__h1_word32("cept"))
 			per__lines_add(&wants->accept, value);
 		return;
-	case 8:
-		if (per_str_equal_nocase(name, PER_S("if-range")))
-			single_take(&wants->if_range, value);
-		else
-			condition_take(wants, name, value);
-		return;
 	case 15:
-		if (per_str_equal_nocase(name, PER_S("accept-encoding")))
+		if (per__h1_equals(src, "accept-encoding", 15))
 			per__lines_add(&wants->accept_encoding, value);
 		return;
+	case 8:
+		if (per__h1_equals(src, "if-range", 8)) {
+			single_take(&wants->if_range, value);
+			return;
+		}
+		break;
 	case 13:
 	case 17:
 	case 19:
-		condition_take(wants, name, value);
-		return;
+		break;
 	default:
 		return;
 	}
+	if (condition_take(&wants->conditions, name, value))
+		wants->has_conditions = true;
 }

@@ -21,6 +21,7 @@ void per__wants_init(struct per__wants *wants);
  * Takes a field, if it is one of those. A field that is no list but comes twice says nothing that can be
  * relied on (RFC 9110 section 5.3): it becomes empty, which its reader takes for malformed.
  *
+ * name     a token: per__is_token()
  * value    has to live as long as wants
  */
 void per__wants_take(struct per__wants *wants, per_str name, per_str value);
