@@ -31,6 +31,13 @@ static int pipe_open(struct per_server *server)
 	return 0;
 }
 
+/* Another thread has left something for the worker. */
+static void worker_woken(struct per__worker *worker)
+{
+	per__pubsub_run(worker);
+	per__certs_take(worker);
+}
+
 static void worker_describe(struct per_server *server, struct per__worker *worker, unsigned index)
 {
 	worker->index = index;
@@ -47,7 +54,7 @@ static void worker_describe(struct per_server *server, struct per__worker *worke
 		.shared = &server->ws,
 		.begin = per__pubsub_begin,
 		.end = per__pubsub_end,
-		.on_wake = per__pubsub_run,
+		.on_wake = worker_woken,
 		.unlistened = per__place_leave,
 	};
 	worker->targets = server->workers;

@@ -66,6 +66,9 @@ int per__certs_open(struct per_server *server, const per_config *config);
 /** Frees them. Every connection has ended. */
 void per__certs_close(struct per_server *server);
 
+/** A worker takes the contexts that a reload has left for it, if there are any. On the worker's thread. */
+void per__certs_take(struct per__worker *worker);
+
 /** Opens every listener of config. Returns 0 or a negative PER_E* with the reason in the log. */
 int per__places_open(struct per_server *server, const per_config *config);
 void per__places_close(struct per_server *server);

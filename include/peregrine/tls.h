@@ -86,6 +86,24 @@ typedef struct per_tls_config {
 	void *reserved[8];             /* must be NULL */
 } per_tls_config;
 
+/**
+ * Changes the certificates of a server while it runs; also before it runs. Everything is read, checked and
+ * built first: when something is wrong, nothing has changed. A certificate that has expired, or is not valid
+ * yet, is wrong here, whereas per_server_new() only warns.
+ *
+ * New connections get the new certificates within a turn of their worker's loop; old connections go on
+ * as they are. Tickets from before stay good, unless the client authorities of their name have changed.
+ * early_data_max, ticket_lifetime_s, handshake_timeout_ms and handshakes_max stay what they were.
+ *
+ * config       copied; NULL: the same configuration, from the same files, which are read again
+ * reason, cap  receives what is wrong, naming the file; empty when nothing is; reason may be NULL
+ * returns      0; PER_EINVAL with the reason; PER_ESTATE when the server was made without per_config.tls;
+ *              PER_ENOMEM
+ * threads      any, while the server object exists; takes as long as reading and checking the files does,
+ *              so not for a worker under load
+ */
+PER_API int per_tls_reload(per_server *server, const per_tls_config *config, char *reason, size_t cap);
+
 /*
  * --- asked by handlers ---------------------------------------------------------------------------
  */

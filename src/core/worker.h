@@ -70,7 +70,8 @@ struct per__worker {
 	struct per__attached *attached;
 	/* what new connections of TLS begin with (tls/context.h); NULL: no TLS, or an acceptor */
 	struct per__tls_ctx *tls;
-	struct per__secure_worker *secure; /* what they share; NULL: no TLS */
+	struct per__tls_ctx *_Atomic tls_next; /* what replaces it, from another thread; NULL: nothing */
+	struct per__secure_worker *secure;     /* what they share; NULL: no TLS */
 
 	struct per__conn *dirty_first, *dirty_last;
 	struct per__slab conns, reqs, exts, blocks;

@@ -1,24 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * context.c - the SSL_CTX of one worker, set up for servers. Sees no connection's bytes; those are tls.c's.
+ * context.c - the contexts of one worker, and what OpenSSL calls back: which certificate for which name,
+ * which protocol, which ticket key. Sees no connection's bytes; those are tls.c's.
+ * There is one SSL_CTX for each realm. The first host's certificates are in its realm's; those of another
+ * host are put into the SSL when the name is known.
  */
 #include "tls/context.h"
 
 #include "base/mem.h"
 #include "tls/conf.h"
+#include "tls/store.h"
+#include "tls/tickets.h"
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 
 struct per__tls_ctx {
 	uint32_t refs; /* the worker, and each SSL */
-	SSL_CTX *first;
+	bool is_strict_sni;
+	struct per__tls_store *store;
+	SSL_CTX **realms; /* one for each of the store's */
+	EVP_PKEY **keys;  /* one for each of the store's certificates */
 	struct per__tls_tickets *tickets;
+	struct per__tls_ticket_view view;
+	EVP_CIPHER *ticket_cipher;
 	const int64_t *now_ns;
 };
 
-/* Server preference; the first that the client has too (RFC 7301 section 3.2). */
+static struct per__tls_ctx *ctx_of(const SSL *ssl)
+{
+	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+}
+
+/*
+ * --- protocols
+ * --------------------------------------------------------------------------------------------
+ */
+
+/* In the server's order of preference (RFC 7301 section 3.2). */
 static const unsigned char alpn_known[] = "\x08http/1.1";
 
 static int alpn_choose(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
@@ -35,62 +59,349 @@ static int alpn_choose(SSL *ssl, const unsigned char **out, unsigned char *out_l
 	return SSL_TLSEXT_ERR_OK;
 }
 
-static int ctx_set_up(SSL_CTX *ctx, const per_tls_config *config, char *reason, size_t cap)
-{
-	const char *wrong = NULL;
+/*
+ * --- names
+ * ------------------------------------------------------------------------------------------------
+ */
 
-	SSL_CTX_set_min_proto_version(ctx, config->tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_PRIORITIZE_CHACHA |
-					 SSL_OP_CIPHER_SERVER_PREFERENCE);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_alpn_select_cb(ctx, alpn_choose, NULL);
-	if (config->ciphersuites != NULL && SSL_CTX_set_ciphersuites(ctx, config->ciphersuites) != 1)
-		wrong = "ciphersuites";
-	else if (SSL_CTX_set_cipher_list(ctx, config->ciphers12) != 1)
-		wrong = "ciphers12";
-	else if (SSL_CTX_set1_groups_list(ctx, config->groups) != 1)
-		wrong = "groups";
-	if (wrong == NULL)
-		return 0;
-	(void)snprintf(reason, cap, "%s holds nothing that this OpenSSL knows", wrong);
-	return PER_EINVAL;
+/* The name in a server_name extension (RFC 6066 section 3); false: there is none, or it is malformed. */
+static bool name_extract(const unsigned char *ext, size_t len, const char **name, size_t *name_len)
+{
+	size_t list, host;
+
+	if (len < 5)
+		return false;
+	list = (size_t)(ext[0] << 8 | ext[1]);
+	host = (size_t)(ext[3] << 8 | ext[4]);
+	if (list != len - 2 || ext[2] != TLSEXT_NAMETYPE_host_name || host == 0 || host > len - 5)
+		return false;
+	*name = (const char *)ext + 5;
+	*name_len = host;
+	return true;
 }
 
-static int ctx_fill(SSL_CTX *ctx, const per_tls_cert *cert, char *reason, size_t cap)
+/*
+ * A session can be resumed only with the same name, as RFC 6066 section 3 wants it, and only where clients
+ * are asked for certificates of the same authorities in the same way.
+ */
+static bool session_bind(SSL *ssl, const struct per__tls_realm *realm, const char *name, size_t name_len)
 {
-	const char *key_file = cert->key_file != NULL ? cert->key_file : cert->cert_file;
-	const char *file = cert->cert_file;
+	uint64_t number = per__tls_name_number(name, name_len);
+	unsigned char id[SSL_MAX_SID_CTX_LENGTH];
 
-	if (SSL_CTX_use_certificate_chain_file(ctx, cert->cert_file) == 1) {
-		file = key_file;
-		if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) == 1)
-			return 0;
+	_Static_assert(sizeof(id) == sizeof(realm->id),
+		       "the realm's digest, its end replaced by the name's number");
+	memcpy(id, realm->id, sizeof(id));
+	memcpy(id + sizeof(id) - sizeof(number), &number, sizeof(number));
+	return SSL_set_session_id_context(ssl, id, sizeof(id)) == 1;
+}
+
+static int client_accept_any(int is_ok, X509_STORE_CTX *store)
+{
+	(void)is_ok;
+	(void)store;
+	return 1; /* the verdict is kept: SSL_get_verify_result() */
+}
+
+static int verify_mode(per_tls_client_auth auth)
+{
+	switch (auth) {
+	case PER_TLS_CLIENT_DEFAULT:
+	case PER_TLS_CLIENT_OFF:
+		break;
+	case PER_TLS_CLIENT_OPTIONAL:
+		return SSL_VERIFY_PEER;
+	case PER_TLS_CLIENT_REQUIRED:
+		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	}
-	(void)snprintf(reason, cap, "%s: %s", file, ERR_reason_error_string(ERR_peek_error()));
-	return PER_EINVAL;
+	return SSL_VERIFY_NONE;
+}
+
+static SSL_verify_cb verify_callback(per_tls_client_auth auth)
+{
+	return auth == PER_TLS_CLIENT_OPTIONAL ? client_accept_any : NULL;
+}
+
+/* Gives a connection the certificates of a host, in place of the first host's. */
+static bool host_enter(SSL *ssl, struct per__tls_ctx *ctx, const struct per__tls_host *host)
+{
+	const struct per__tls_store *store = ctx->store;
+	const struct per__tls_realm *realm = &store->realms[host->realm];
+
+	SSL_certs_clear(ssl);
+	if (host->realm != store->hosts[store->first].realm) {
+		if (SSL_set_SSL_CTX(ssl, ctx->realms[host->realm]) == NULL)
+			return false;
+		SSL_set_verify(ssl, verify_mode(realm->auth), verify_callback(realm->auth));
+	}
+	for (unsigned i = 0; i < PER__TLS_KINDS; i++) {
+		const struct per__tls_cert *cert = host->certs[i];
+
+		if (cert != NULL && SSL_use_cert_and_key(ssl, cert->leaf, ctx->keys[cert - store->certs],
+							 cert->chain, 1) != 1)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * OpenSSL: a ClientHello is here, and nothing was done with it. Its older callback for server names comes
+ * after it has looked at tickets: too late to keep a session of one host from being resumed at another one
+ * that asks for client certificates.
+ */
+static int hello_arrived(SSL *ssl, int *alert, void *arg)
+{
+	struct per__tls_ctx *ctx = arg;
+	const struct per__tls_store *store = ctx->store;
+	const unsigned char *ext;
+	const char *name = NULL;
+	size_t ext_len, name_len = 0;
+	uint32_t index = PER__TLS_NAME_NONE;
+	const struct per__tls_host *host;
+
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &ext_len) == 1 &&
+	    name_extract(ext, ext_len, &name, &name_len))
+		index = per__tls_names_find(&store->names, name, name_len);
+	if (index == PER__TLS_NAME_NONE && ctx->is_strict_sni) {
+		*alert = SSL_AD_UNRECOGNIZED_NAME;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
+	index = index != PER__TLS_NAME_NONE ? index : store->first;
+	host = &store->hosts[index];
+	*alert = SSL_AD_INTERNAL_ERROR;
+	if (index != store->first && !host_enter(ssl, ctx, host))
+		return SSL_CLIENT_HELLO_ERROR;
+	return session_bind(ssl, &store->realms[host->realm], name, name_len) ? SSL_CLIENT_HELLO_SUCCESS
+									      : SSL_CLIENT_HELLO_ERROR;
+}
+
+/* OpenSSL, later: is the name one that we know? Then the answer says so, and the session remembers it. */
+static int name_acknowledge(SSL *ssl, int *alert, void *arg)
+{
+	const struct per__tls_ctx *ctx = ctx_of(ssl);
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	(void)alert;
+	(void)arg;
+	if (name == NULL || per__tls_names_find(&ctx->store->names, name, strlen(name)) == PER__TLS_NAME_NONE)
+		return SSL_TLSEXT_ERR_NOACK;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/*
+ * --- tickets
+ * ----------------------------------------------------------------------------------------------
+ */
+
+static bool mac_begin(EVP_MAC_CTX *mac, const struct per__tls_ticket_key *key)
+{
+	char digest[] = "SHA256";
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+
+	return EVP_MAC_init(mac, key->mac, sizeof(key->mac), params) == 1;
+}
+
+/* OpenSSL: a ticket is to be sealed (RFC 5077 section 4), or was presented. */
+static int ticket_key_choose(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+			     EVP_MAC_CTX *mac, int is_sealing)
+{
+	struct per__tls_ctx *ctx = ctx_of(ssl);
+	const struct per__tls_ticket_key *key;
+	bool is_current = true;
+
+	if (is_sealing != 0) {
+		key = per__tls_tickets_current(ctx->tickets, &ctx->view, *ctx->now_ns);
+		memcpy(name, key->name, sizeof(key->name));
+		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(ctx->ticket_cipher)) != 1 ||
+		    EVP_EncryptInit_ex2(cipher, ctx->ticket_cipher, key->cipher, iv, NULL) != 1 ||
+		    !mac_begin(mac, key))
+			return -1;
+		return 1;
+	}
+	key = per__tls_tickets_find(ctx->tickets, &ctx->view, *ctx->now_ns, name, &is_current);
+	if (key == NULL)
+		return 0; /* a full handshake, and a new ticket */
+	if (EVP_DecryptInit_ex2(cipher, ctx->ticket_cipher, key->cipher, iv, NULL) != 1 ||
+	    !mac_begin(mac, key))
+		return -1;
+	/* In TLS 1.3 a ticket is for one use (RFC 8446 appendix C.4), so there is always a new one. */
+	return is_current && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
+}
+
+static bool tickets_set_up(SSL_CTX *ssl_ctx, const per_tls_config *config)
+{
+	if (config->tickets_off) {
+		SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_TICKET);
+		return SSL_CTX_set_num_tickets(ssl_ctx, 0) == 1;
+	}
+	SSL_CTX_set_timeout(ssl_ctx, config->ticket_lifetime_s);
+	if (config->early_data_max > 0) {
+		/* OpenSSL's guard against replays works with its session cache, which is one worker's only */
+		SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_ANTI_REPLAY);
+		SSL_CTX_set_max_early_data(ssl_ctx, config->early_data_max);
+		SSL_CTX_set_recv_max_early_data(ssl_ctx, config->early_data_max);
+	}
+	return SSL_CTX_set_num_tickets(ssl_ctx, config->ticket_count) == 1 &&
+	       SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl_ctx, ticket_key_choose) == 1;
+}
+
+/*
+ * --- making
+ * -----------------------------------------------------------------------------------------------
+ */
+
+/* What a making has to hand down. */
+struct making {
+	struct per__tls_ctx *ctx;
+	const per_tls_config *config;
+	struct per__tls_check say; /* for per__tls_fail() */
+};
+
+/* OpenSSL passes over the names of suites that it does not know: says which. */
+static int suites_check(SSL_CTX *ssl_ctx, const struct making *making)
+{
+	const char *pos = making->config->ciphersuites;
+	STACK_OF(SSL_CIPHER) *known = SSL_CTX_get_ciphers(ssl_ctx);
+
+	while (pos != NULL && *pos != '\0') {
+		size_t len = strcspn(pos, ":");
+		bool is_known = false;
+
+		for (int i = 0; i < sk_SSL_CIPHER_num(known) && !is_known; i++) {
+			const char *name = SSL_CIPHER_get_name(sk_SSL_CIPHER_value(known, i));
+
+			is_known = strlen(name) == len && memcmp(name, pos, len) == 0;
+		}
+		if (!is_known)
+			return per__tls_fail(&making->say, "ciphersuites: '%.*s' is none of TLS 1.3",
+					     (int)PER_MIN(len, 64), pos);
+		pos += len + (pos[len] == ':');
+	}
+	return 0;
+}
+
+static int ciphers_set_up(SSL_CTX *ssl_ctx, const struct making *making)
+{
+	const per_tls_config *config = making->config;
+	char ciphers12[1024];
+	int len = snprintf(ciphers12, sizeof(ciphers12), "%s:!aNULL:!eNULL", config->ciphers12);
+
+	if (len >= (int)sizeof(ciphers12) || SSL_CTX_set_cipher_list(ssl_ctx, ciphers12) != 1)
+		return per__tls_fail(&making->say, "ciphers12: '%.200s' holds no cipher of TLS 1.2",
+				     config->ciphers12);
+	if (config->ciphersuites != NULL && SSL_CTX_set_ciphersuites(ssl_ctx, config->ciphersuites) != 1)
+		return per__tls_fail(&making->say, "ciphersuites: '%.200s' is no list of TLS 1.3's",
+				     config->ciphersuites);
+	if (SSL_CTX_set1_groups_list(ssl_ctx, config->groups) != 1)
+		return per__tls_fail(&making->say, "groups: '%.200s' has a name that is not known, or twice",
+				     config->groups);
+	return suites_check(ssl_ctx, making);
+}
+
+/* How clients are asked for certificates. The authorities' are shared by all workers, the table is not. */
+static int realm_set_up(SSL_CTX *ssl_ctx, const struct per__tls_realm *realm, const struct making *making)
+{
+	X509_STORE *trusted = SSL_CTX_get_cert_store(ssl_ctx);
+	int cnt = sk_X509_num(realm->cas);
+
+	SSL_CTX_set_verify(ssl_ctx, verify_mode(realm->auth), verify_callback(realm->auth));
+	SSL_CTX_set_verify_depth(ssl_ctx, (int)making->config->client_depth);
+	/* whoever stands in the file is believed, also an authority below another one */
+	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl_ctx), X509_V_FLAG_PARTIAL_CHAIN);
+	for (int i = 0; i < cnt; i++) {
+		if (X509_STORE_add_cert(trusted, sk_X509_value(realm->cas, i)) != 1 ||
+		    SSL_CTX_add_client_CA(ssl_ctx, sk_X509_value(realm->cas, i)) != 1)
+			return PER_ENOMEM;
+	}
+	return 0;
+}
+
+static int ssl_ctx_make(SSL_CTX **out, const struct per__tls_realm *realm, const struct making *making)
+{
+	SSL_CTX *ssl_ctx = *out = SSL_CTX_new(TLS_server_method());
+	int err;
+
+	if (ssl_ctx == NULL)
+		return PER_ENOMEM;
+	SSL_CTX_set_app_data(ssl_ctx, making->ctx);
+	SSL_CTX_set_min_proto_version(ssl_ctx, making->config->tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+	SSL_CTX_set_max_proto_version(ssl_ctx, 0);
+	SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+					     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_session_cache_mode(ssl_ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_alpn_select_cb(ssl_ctx, alpn_choose, NULL);
+	SSL_CTX_set_client_hello_cb(ssl_ctx, hello_arrived, making->ctx);
+	SSL_CTX_set_tlsext_servername_callback(ssl_ctx, name_acknowledge);
+	per__tls_level_raise(ssl_ctx);
+	err = ciphers_set_up(ssl_ctx, making);
+	if (err == 0)
+		err = realm_set_up(ssl_ctx, realm, making);
+	if (err == 0 && !tickets_set_up(ssl_ctx, making->config))
+		err = PER_ENOMEM;
+	return err;
+}
+
+/* The first host's certificates are where every SSL begins: most servers have no other. */
+static int first_host_fill(struct per__tls_ctx *ctx)
+{
+	const struct per__tls_store *store = ctx->store;
+	const struct per__tls_host *host = &store->hosts[store->first];
+
+	for (unsigned i = 0; i < PER__TLS_KINDS; i++) {
+		const struct per__tls_cert *cert = host->certs[i];
+
+		if (cert != NULL &&
+		    SSL_CTX_use_cert_and_key(ctx->realms[host->realm], cert->leaf,
+					     ctx->keys[cert - store->certs], cert->chain, 1) != 1)
+			return PER_ENOMEM;
+	}
+	return 0;
+}
+
+static int ctx_fill(struct making *making)
+{
+	struct per__tls_ctx *ctx = making->ctx;
+	const struct per__tls_store *store = ctx->store;
+	int err = 0;
+
+	ctx->realms = per__mem_alloc(store->realm_cnt * sizeof(SSL_CTX *));
+	ctx->keys = per__mem_alloc(store->cert_cnt * sizeof(EVP_PKEY *));
+	ctx->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	if (ctx->realms == NULL || ctx->keys == NULL || ctx->ticket_cipher == NULL)
+		return PER_ENOMEM;
+	for (size_t i = 0; i < store->cert_cnt; i++) {
+		ctx->keys[i] = EVP_PKEY_dup(store->certs[i].key);
+		if (ctx->keys[i] == NULL)
+			return PER_ENOMEM;
+	}
+	for (uint32_t i = 0; i < store->realm_cnt && err == 0; i++)
+		err = ssl_ctx_make(&ctx->realms[i], &store->realms[i], making);
+	return err == 0 ? first_host_fill(ctx) : err;
 }
 
 int per__tls_ctx_new(struct per__tls_ctx **out, const struct per__tls_conf *conf,
-		     struct per__tls_tickets *tickets, const int64_t *now_ns, char *reason, size_t cap)
+		     struct per__tls_store *store, struct per__tls_tickets *tickets, const int64_t *now_ns,
+		     char *reason, size_t cap)
 {
 	struct per__tls_ctx *ctx = per__mem_alloc(sizeof(*ctx));
-	int err = PER_ENOMEM;
+	struct making making = { .ctx = ctx,
+				 .config = &conf->config,
+				 .say = { .reason = reason, .cap = cap } };
+	int err;
 
 	*out = NULL;
-	(void)snprintf(reason, cap, "%s", per_strerror(PER_ENOMEM));
 	if (ctx == NULL)
 		return PER_ENOMEM;
 	ERR_clear_error();
 	ctx->refs = 1;
+	ctx->is_strict_sni = conf->config.strict_sni;
+	ctx->store = per__tls_store_take(store);
 	ctx->tickets = tickets;
 	ctx->now_ns = now_ns;
-	ctx->first = SSL_CTX_new(TLS_server_method());
-	if (ctx->first != NULL)
-		SSL_CTX_set_app_data(ctx->first, ctx);
-	if (ctx->first != NULL)
-		err = ctx_set_up(ctx->first, &conf->config, reason, cap);
-	if (err == 0)
-		err = ctx_fill(ctx->first, &conf->certs[0], reason, cap);
+	err = ctx_fill(&making);
 	ERR_clear_error();
 	if (err != 0) {
 		per__tls_ctx_drop(ctx);
@@ -104,13 +415,26 @@ void per__tls_ctx_drop(struct per__tls_ctx *ctx)
 {
 	if (ctx == NULL || --ctx->refs > 0)
 		return;
-	SSL_CTX_free(ctx->first);
+	for (uint32_t i = 0; i < ctx->store->realm_cnt && ctx->realms != NULL; i++)
+		SSL_CTX_free(ctx->realms[i]);
+	for (size_t i = 0; i < ctx->store->cert_cnt && ctx->keys != NULL; i++)
+		EVP_PKEY_free(ctx->keys[i]);
+	EVP_CIPHER_free(ctx->ticket_cipher);
+	per__tls_ticket_view_wipe(&ctx->view);
+	per__tls_store_drop(ctx->store);
+	per__mem_free(ctx->realms);
+	per__mem_free(ctx->keys);
 	per__mem_free(ctx);
 }
 
+/*
+ * --- connections
+ * ------------------------------------------------------------------------------------------
+ */
+
 SSL *per__tls_ctx_open(struct per__tls_ctx *ctx)
 {
-	SSL *ssl = SSL_new(ctx->first);
+	SSL *ssl = SSL_new(ctx->realms[ctx->store->hosts[ctx->store->first].realm]);
 
 	if (ssl == NULL)
 		return NULL;
@@ -125,7 +449,7 @@ void per__tls_ctx_close(SSL *ssl)
 
 	if (ssl == NULL)
 		return;
-	ctx = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	ctx = ctx_of(ssl);
 	SSL_free(ssl);
 	per__tls_ctx_drop(ctx);
 }
