@@ -22,6 +22,11 @@ int64_t per__clock_wall_s(void);
  */
 void per__date_format(char *dst, int64_t wall_s);
 
+#define PER__DATE_ISO_LEN 19u
+
+/** Writes the date of RFC 3339 without fraction and zone, "1994-11-06T08:49:37": no NUL. */
+void per__date_format_iso(char *dst, int64_t wall_s);
+
 /**
  * Parses an HTTP-date in its three forms (RFC 9110 section 5.6.7): IMF-fixdate, RFC 850, asctime.
  *

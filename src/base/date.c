@@ -78,24 +78,51 @@ static void put_digits(char *dst, int value, int digits)
 	}
 }
 
-void per__date_format(char *dst, int64_t wall_s)
+/* Returns the days since the epoch. */
+static int64_t date_from_wall(struct date *date, int64_t wall_s)
 {
 	int64_t days, in_day;
-	struct date date;
 
 	wall_s = PER_MAX(WALL_MIN_S, PER_MIN(WALL_MAX_S, wall_s));
 	days = (wall_s >= 0 ? wall_s : wall_s - (DAY_S - 1)) / DAY_S;
 	in_day = wall_s - days * DAY_S;
-	date_from_days(&date, days);
+	date_from_days(date, days);
+	date->hour = (int)(in_day / 3600);
+	date->minute = (int)(in_day / 60 % 60);
+	date->second = (int)(in_day % 60);
+	return days;
+}
+
+static void put_time(char *dst, const struct date *date)
+{
+	put_digits(dst, date->hour, 2);
+	put_digits(dst + 3, date->minute, 2);
+	put_digits(dst + 6, date->second, 2);
+}
+
+void per__date_format(char *dst, int64_t wall_s)
+{
+	struct date date;
+	int64_t days = date_from_wall(&date, wall_s);
 
 	memcpy(dst, "***, 00 *** 0000 00:00:00 GMT", PER__DATE_LEN);
 	memcpy(dst, day_names[((days + 4) % 7 + 7) % 7], 3); /* the epoch was a Thursday */
 	put_digits(dst + 5, date.day, 2);
 	memcpy(dst + 8, month_names + (size_t)3 * (size_t)(date.month - 1), 3);
 	put_digits(dst + 12, date.year, 4);
-	put_digits(dst + 17, (int)(in_day / 3600), 2);
-	put_digits(dst + 20, (int)(in_day / 60 % 60), 2);
-	put_digits(dst + 23, (int)(in_day % 60), 2);
+	put_time(dst + 17, &date);
+}
+
+void per__date_format_iso(char *dst, int64_t wall_s)
+{
+	struct date date;
+
+	(void)date_from_wall(&date, wall_s);
+	memcpy(dst, "0000-00-00T00:00:00", PER__DATE_ISO_LEN);
+	put_digits(dst, date.year, 4);
+	put_digits(dst + 5, date.month, 2);
+	put_digits(dst + 8, date.day, 2);
+	put_time(dst + 11, &date);
 }
 
 /* Matches src with a pattern of the same length: a '0' takes any digit, a '*' anything, the rest itself. */

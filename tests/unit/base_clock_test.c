@@ -55,6 +55,27 @@ static void test_date_format_clamps_to_four_digits(void **state)
 	check_format(INT64_MIN, "Sat, 01 Jan 0000 00:00:00 GMT");
 }
 
+static void check_iso(int64_t wall_s, const char *expected)
+{
+	char text[PER__DATE_ISO_LEN + 2] = "####################";
+
+	per__date_format_iso(text, wall_s);
+	assert_int_equal(text[PER__DATE_ISO_LEN], '#'); /* exactly that many bytes */
+	text[PER__DATE_ISO_LEN] = '\0';
+	assert_string_equal(text, expected);
+}
+
+static void test_date_format_iso_known_dates(void **state)
+{
+	(void)state;
+	check_iso(784111777, "1994-11-06T08:49:37");
+	check_iso(0, "1970-01-01T00:00:00");
+	check_iso(-1, "1969-12-31T23:59:59");
+	check_iso(951782400, "2000-02-29T00:00:00");
+	check_iso(INT64_MAX, "9999-12-31T23:59:59");
+	check_iso(INT64_MIN, "0000-01-01T00:00:00");
+}
+
 /* All three forms of one moment, made by the C library. */
 static void check_round_trip(int64_t wall_s)
 {
@@ -223,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_clock_goes_forward_and_knows_the_year),
 		cmocka_unit_test(test_date_format_known_dates),
 		cmocka_unit_test(test_date_format_clamps_to_four_digits),
+		cmocka_unit_test(test_date_format_iso_known_dates),
 		cmocka_unit_test(test_date_every_day_of_three_centuries_round_trips),
 		cmocka_unit_test(test_date_imf_and_asctime_of_any_year_round_trip),
 		cmocka_unit_test(test_date_two_digit_years_are_at_most_fifty_years_ahead),
