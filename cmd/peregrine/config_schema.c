@@ -20,6 +20,8 @@
 	CYAML_FIELD_ENUM(#member, OPTIONAL | CYAML_FLAG_STRICT, type, member, words, COUNT(words))
 #define ITEMS(type, member, entry) \
 	CYAML_FIELD_SEQUENCE(#member, LIST, type, member, &(entry), 0, CONFIG_LIST_MAX)
+/* At most as many as the library takes. */
+#define FEW(type, member, entry, most) CYAML_FIELD_SEQUENCE(#member, LIST, type, member, &(entry), 0, most)
 #define SECTION(type, member, fields) CYAML_FIELD_MAPPING(#member, OPTIONAL, type, member, fields)
 
 /* An entry of a list of mappings. */
@@ -227,7 +229,7 @@ static const cyaml_schema_field_t hsts_fields[] = {
 static const cyaml_schema_field_t host_fields[] = {
 	ITEMS(struct config_host, names, text_entry),
 	TEXT(struct config_host, root),
-	ITEMS(struct config_host, index, text_entry),
+	FEW(struct config_host, index, text_entry, 16),
 	BOOL(struct config_host, autoindex),
 	BOOL(struct config_host, welcome),
 	TEXT(struct config_host, fallback),
@@ -235,10 +237,10 @@ static const cyaml_schema_field_t host_fields[] = {
 	ENUM(struct config_host, dotfiles, dotfiles_words),
 	BOOL_OR_DEFAULT(struct config_host, precompressed),
 	BOOL(struct config_host, nosniff),
-	ITEMS(struct config_host, cache_control, cache_control_entry),
-	ITEMS(struct config_host, headers, header_entry),
+	FEW(struct config_host, cache_control, cache_control_entry, 64),
+	FEW(struct config_host, headers, header_entry, 64),
 	ITEMS(struct config_host, redirects, redirect_entry),
-	ITEMS(struct config_host, error_pages, error_page_entry),
+	FEW(struct config_host, error_pages, error_page_entry, 64),
 	ITEMS(struct config_host, certificates, certificate_entry),
 	ENUM(struct config_host, client_auth, client_auth_words),
 	TEXT(struct config_host, client_ca),

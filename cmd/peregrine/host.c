@@ -159,12 +159,6 @@ void host_free(struct host *host)
  * --- answering
  */
 
-static bool is_tls(const per_req *req)
-{
-	(void)req;
-	return false;
-}
-
 /* Fields of every answer. */
 static int headers_add(const struct host *host, per_req *req)
 {
@@ -176,7 +170,7 @@ static int headers_add(const struct host *host, per_req *req)
 			err = per_header(req, per_str_from(headers[i].name), per_str_from(headers[i].value));
 	}
 	/* never over plain HTTP: RFC 6797 section 7.2 */
-	if (err == 0 && host->hsts[0] != '\0' && is_tls(req))
+	if (err == 0 && host->hsts[0] != '\0' && per_req_is_tls(req))
 		err = per_header(req, PER_S("Strict-Transport-Security"), per_str_from(host->hsts));
 	return err;
 }
@@ -204,7 +198,7 @@ int host_answer(const struct host *host, per_req *req, const struct welcome *wel
 	const struct config_redirect *redirect;
 	int err;
 
-	if (host->config->https_redirect && !is_tls(req))
+	if (host->config->https_redirect && !per_req_is_tls(req))
 		return redirect_to_https(req, host->name, host->config->https_port);
 	err = headers_add(host, req);
 	if (err != 0)

@@ -11,6 +11,7 @@
 #include "welcome.h"
 
 #include <peregrine/static.h>
+#include <peregrine/tls.h>
 
 struct host {
 	const struct config_host *config;

@@ -5,10 +5,12 @@
 # ctest: once
 import os
 import re
+import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from harness import Suite, check, equal  # noqa: E402
+from harness import Skip, Suite, check, equal  # noqa: E402
 from program import Folder, run  # noqa: E402
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -375,6 +377,73 @@ def relative_paths_begin_beside_the_file(t):
         path = folder.write("site.yaml", "log: {path: error.log}\nhosts:\n  - root: www\n")
         dump = run(program(t), "--config", path, "--dump-config", cwd="/").stdout
         check(f"  path: {folder.path}/error.log\n" in dump and f"- root: {folder.path}/www\n" in dump, "absolute paths", dump)
+
+
+# --- what comes with the program --------------------------------------------------------------------------------------
+
+KEY = re.compile(r'(?:TEXT|TEXT_NEEDED|BOOL|BOOL_OR_DEFAULT|ENUM|ITEMS|FEW|SECTION)\(struct \w+, (\w+)|CYAML_FIELD_\w+\(\s*"(\w+)"')
+
+
+def keys_of_the_schema():
+    with open(os.path.join(ROOT, "cmd/peregrine/config_schema.c"), encoding="ascii") as file:
+        keys = {first or second for first, second in KEY.findall(file.read())}
+    check(len(keys) > 80, "the keys of the schema", keys)
+    return keys
+
+
+@suite.case()
+def the_example_is_good_and_has_every_key(t):
+    with open(os.path.join(ROOT, "examples/peregrine.yaml"), encoding="ascii") as file:
+        text = file.read()
+    missing = [key for key in sorted(keys_of_the_schema()) if not re.search(rf"\b{key}:", text)]
+    equal(missing, ["welcome"], "keys that the example does not show")
+    with Folder() as folder:
+        for name in ("srv/www/example.org", "srv/www/example.net", "var/log/peregrine"):
+            os.makedirs(os.path.join(folder.path, name))
+        certificate(folder, "etc/peregrine/example.org")
+        for prefix in ("/srv/", "/var/log/", "/etc/peregrine/"):
+            text = text.replace(f" {prefix}", f" {folder.path}{prefix}")
+        done = run(program(t), "--check", "--config", folder.write("peregrine.yaml", text))
+        equal((done.returncode, done.stdout, done.stderr), (0, "ok\n", ""))
+
+
+def certificate(folder, name):
+    """A certificate for example.org and its key, NAME.pem and NAME.key."""
+    path = os.path.join(folder.path, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                    "/CN=example.org", "-addext", "subjectAltName=DNS:example.org", "-keyout", path + ".key", "-out", path + ".pem"],
+                   check=True, capture_output=True)
+
+
+@suite.case()
+def the_manual_has_every_key_and_option(t):
+    with open(os.path.join(ROOT, "docs/man/peregrine.yaml.5.scd"), encoding="ascii") as file:
+        text = file.read().split("# THE WHOLE FILE")[1].split("# SEE ALSO")[0]
+    equal([key for key in sorted(keys_of_the_schema()) if f"*{key}*" not in text], [], "keys that peregrine.yaml(5) lacks")
+    named = set(re.findall(r"^\t?(?:\*\w+\*(?:, )?)+", text, re.MULTILINE))
+    words = {word for line in named for word in re.findall(r"\*(\w+)\*", line)}
+    equal(sorted(words - keys_of_the_schema()), [], "keys that do not exist")
+    with open(os.path.join(ROOT, "docs/man/peregrine.1.scd"), encoding="ascii") as file:
+        page = file.read()
+    options = set(re.findall(r"--[a-z-]+", run(program(t), "--help").stdout))
+    equal([option for option in sorted(options) if f"*{option}*" not in page], [], "options that peregrine(1) lacks")
+
+
+@suite.case()
+def the_units_are_understood_and_hardened(t):
+    if not shutil.which("systemd-analyze"):
+        raise Skip("systemd-analyze is not installed")
+    with Folder() as folder, open(os.path.join(os.path.dirname(t.args.bin), "peregrine.service"), encoding="ascii") as file:
+        text = re.sub(r"ExecStart=\S+", f"ExecStart={program(t)}", file.read()).replace("Documentation=", "#")
+        service = folder.write("peregrine.service", text)
+        socket = os.path.join(folder.path, "peregrine.socket")
+        shutil.copy(os.path.join(ROOT, "cmd/peregrine/systemd/peregrine.socket"), socket)
+        done = subprocess.run(["systemd-analyze", "verify", service, socket], capture_output=True, text=True, check=False)
+        check(done.returncode == 0 and "peregrine" not in done.stderr, "nothing to complain about", done)
+        done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", service], capture_output=True,
+                              text=True, check=False)
+        check(done.returncode == 0, "an exposure of at most 2.0", done.stdout[-300:] + done.stderr)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# test_program_reload.py - peregrine while its configuration changes: hundreds of reloads under load without one failed request,
+# a bad configuration that changes nothing, what needs a restart, logs that are renamed.
+# ctest: backends=io_uring,epoll
+import os
+import re
+import signal
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from harness import Suite, check, equal, is_instrumented  # noqa: E402
+from program import Folder, Program, wait_for  # noqa: E402
+
+suite = Suite("peregrine: reloads and logs")
+HEAD = "listen: [{address: '127.0.0.1:0'}]\nmetrics: {address: '127.0.0.1:0'}\nengine: {workers: 2}\n"
+
+
+def start(t, folder, text, *options):
+    return Program(os.path.abspath(t.program("peregrine")), "--backend", t.args.backend, "--config",
+                   folder.write("site.yaml", HEAD + text), *options)
+
+
+class Load:
+    """Clients that ask without a pause and check every answer: some keep their connection, some make a new one each time."""
+
+    def __init__(self, server, target, is_good, keep_alive=3, fresh=2):
+        self.server, self.target, self.is_good = server, target, is_good
+        self.count, self.bad, self.is_over = 0, [], False
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self._run, args=(i < keep_alive,)) for i in range(keep_alive + fresh)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        wait_for(lambda: self.count > 20, "the load to begin")
+        return self
+
+    def __exit__(self, *unused):
+        self.is_over = True
+        for thread in self.threads:
+            thread.join()
+
+    def _run(self, keeps):
+        try:
+            while not self.is_over:
+                with self.server.connect() as conn:
+                    for _ in range(1000000 if keeps else 1):
+                        answer = conn.get(self.target)
+                        if not self.is_good(answer) or answer.closes:
+                            raise AssertionError(repr(answer))
+                        with self.lock:
+                            self.count += 1
+                        if self.is_over:
+                            break
+        except Exception as error:  # pylint: disable=broad-except  # whatever it was, it is the result
+            self.bad.append(repr(error))
+
+
+@suite.case(alone=True)
+def hundreds_of_reloads_under_load_fail_no_request(t):
+    """Two configurations in turn: other files, other fields, another redirect. Each answer is whole, and of one of them."""
+    reloads = 60 if is_instrumented(t.program("peregrine")) else 300
+    sites = ["hosts: [{root: %s, headers: [{name: X-Site, value: %s}]}, {names: [b.org], redirects: [{path: /, to: /%s}]}]\n" %
+             (name, name, name) for name in ("one", "two")]
+
+    def is_good(answer):
+        site = answer.get("x-site")
+        return answer.status == 200 and site in ("one", "two") and answer.body == site.encode() * 2000
+    with Folder() as folder:
+        for name in ("one", "two"):
+            folder.write(f"{name}/index.html", name * 2000)
+        server = start(t, folder, sites[0])
+        with t.serving(server):
+            descriptors = None
+            with Load(server, "/", is_good) as load:
+                for i in range(reloads):
+                    folder.write("site.yaml", HEAD + sites[(i + 1) % 2])
+                    server.reload()
+                    if i == 10:
+                        descriptors = server.fd_count()
+                now = server.fd_count()
+            equal(load.bad, [], "failed requests")
+            check(load.count > 2 * reloads, "a load worth the name", load.count)
+            check(now <= descriptors + 12, "as many descriptors as after ten reloads", (descriptors, now))
+            expected = "two" if reloads % 2 else "one"
+            with server.connect() as c:
+                equal(c.get("/").get("x-site"), expected, "the last configuration")
+            equal(server.metric("peregrine_reloads_total"), reloads)
+            requests = server.metric("peregrine_requests_total")
+            equal(requests, load.count + 1, "requests counted by the server")
+            check(server.metric("peregrine_files_hits_total") + server.metric("peregrine_files_misses_total") >= load.count,
+                  "counters of files that outlive a reload", server.metrics())
+
+
+@suite.case()
+def a_bad_configuration_changes_nothing(t):
+    good = "hosts: [{root: ., redirects: [{path: /old, to: /new}]}]\n"
+    with Folder() as folder:
+        folder.write("a", "x")
+        server = start(t, folder, good)
+        with t.serving(server):
+            with server.connect() as c:
+                for text, complaint in (("hosts: [{root: nowhere}]\n", ":4: hosts[0].root: "), ("hosts: [\n", "not YAML"),
+                                        ("hosts: [{rot: .}]\n", ':4: hosts[0].rot: unknown key; did you mean "root"?'),
+                                        ("hosts: [{root: ., headers: [{name: a b, value: x}]}]\n", ":4: hosts[0].headers[0].name: ")):
+                    folder.write("site.yaml", HEAD + text)
+                    server.reload(good=False)
+                    check(complaint in server.log(), complaint, server.log())
+                    equal((c.get("/old").get("location"), c.get("/a").body), ("/new", b"x"))
+                os.remove(os.path.join(folder.path, "site.yaml"))
+                server.reload(good=False)
+                check("site.yaml: cannot read it: No such file or directory" in server.log(), "the reason", server.log())
+                equal(server.log().count("the configuration stays as it was"), 5)
+                equal(server.metric("peregrine_reload_last_good"), 0)
+                folder.write("site.yaml", HEAD + good)
+                server.reload()
+                equal(server.metric("peregrine_reload_last_good"), 1)
+                equal(c.get("/old").get("location"), "/new", "location on the same connection")
+
+
+@suite.case()
+def what_needs_a_restart_is_said(t):
+    with Folder() as folder:
+        server = start(t, folder, "hosts: [{welcome: true}]\n")
+        with t.serving(server):
+            folder.write("site.yaml", """
+listen: [{address: '127.0.0.1:0'}, {address: '127.0.0.1:0'}]
+metrics: {address: '127.0.0.1:1'}
+engine: {workers: 3, pin: true, memory: 1GiB}
+limits: {head: 8192, body: 1024KiB}
+timeouts: {idle: 1m, stop: 1s}
+server_name: x
+user: nobody
+proxy_trusted: ["::1"]
+hosts: [{redirects: [{path: /, to: /new}]}]
+""")
+            server.reload()
+            check("warning: needs a restart: listen, proxy_trusted, server_name, user, engine.pin, engine.workers, engine.memory, "
+                  "limits.head, timeouts.stop, metrics.address\n" in server.log(), "all of it and no more", server.log())
+            with server.connect() as c:
+                equal(c.get("/").get("location"), "/new", "the rest is in use: location")
+            folder.write("site.yaml", HEAD + "hosts: [{welcome: true}]\n")
+            server.reload()
+            equal(server.log().count("needs a restart"), 1, "times it was said")
+
+
+@suite.case()
+def reloads_without_a_file_find_new_folders(t):
+    """Started without --config: SIGHUP opens the directory anew."""
+    with Folder() as folder:
+        folder.write("www/a", "old")
+        server = Program(os.path.abspath(t.program("peregrine")), "--backend", t.args.backend, "--port", "0", "--metrics",
+                         "127.0.0.1:0", "www", cwd=folder.path)
+        with t.serving(server):
+            with server.connect() as c:
+                equal(c.get("/a").body, b"old")
+                os.rename(os.path.join(folder.path, "www"), os.path.join(folder.path, "old"))
+                folder.write("www/a", "new")
+                server.reload()
+                equal(c.get("/a").body, b"new")
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+
+@suite.case()
+def the_error_log_is_a_file_with_times(t):
+    with Folder() as folder:
+        server = start(t, folder, "log: {path: error.log, level: info}\nhosts: [{welcome: true}]\n")
+        with t.serving(server):
+            server.reload()
+            line = folder.read("error.log").split("\n")[-2]
+            check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info: the configuration was read again", line), "a line", line)
+            os.rename(os.path.join(folder.path, "error.log"), os.path.join(folder.path, "error.log.1"))
+            server.process.send_signal(signal.SIGUSR1)
+            wait_for(lambda: os.path.exists(os.path.join(folder.path, "error.log")), "a new log")
+            wait_for(lambda: "the logs were opened again" in folder.read("error.log"), "a line in it")
+            check("opened again" not in folder.read("error.log.1"), "nothing more in the old one", folder.read("error.log.1"))
+            folder.write("site.yaml", HEAD + "log: {path: other.log, level: error}\nhosts: [{welcome: true}]\n")
+            server.reload()
+            folder.write("site.yaml", HEAD + "hosts: 1\n")
+            server.reload(good=False)
+            check("hosts: \"1\": expected a list" in folder.read("other.log") and "read again" not in folder.read("other.log"),
+                  "errors only, in the other file", folder.read("other.log"))
+
+
+@suite.case()
+def a_log_that_cannot_be_opened_leaves_the_old_one(t):
+    with Folder() as folder:
+        os.makedirs(os.path.join(folder.path, "logs"))
+        server = start(t, folder, "log: {path: logs/error.log, level: info}\nhosts: [{welcome: true}]\n")
+        with t.serving(server):
+            os.rename(os.path.join(folder.path, "logs"), os.path.join(folder.path, "gone"))
+            server.process.send_signal(signal.SIGUSR1)
+            wait_for(lambda: "cannot open the log" in folder.read("gone/error.log"), "a line in the old log")
+
+
+if __name__ == "__main__":
+    sys.exit(suite.run())
