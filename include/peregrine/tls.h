@@ -104,6 +104,36 @@ typedef struct per_tls_config {
  */
 PER_API int per_tls_reload(per_server *server, const per_tls_config *config, char *reason, size_t cap);
 
+/**
+ * Checks a configuration as per_tls_reload() would, files and all, and uses it for nothing.
+ *
+ * reason, cap  receives what is wrong, naming the file; empty when nothing is; reason may be NULL
+ * returns      0; PER_EINVAL with the reason; PER_ENOMEM
+ * threads      any
+ */
+PER_API int per_tls_check(const per_tls_config *config, char *reason, size_t cap);
+
+/** A certificate in use, for those who watch when it ends. */
+typedef struct per_tls_cert_info {
+	char file[256];       /* per_tls_cert.cert_file; the end of one that is longer */
+	char subject[256];    /* as RFC 2253 writes names; cut if longer */
+	int64_t not_before_s; /* seconds since 1970 */
+	int64_t not_after_s;
+	void *reserved[8];
+} per_tls_cert_info;
+
+/**
+ * Reads what is known of a certificate in use.
+ *
+ * index    as in per_tls_config.certs
+ * returns  0; PER_EINVAL when there is none with that index
+ * threads  any, while the server object exists
+ */
+PER_API int per_tls_cert_at(per_server *server, size_t index, per_tls_cert_info *out);
+
+/** The library that does the cryptography and its version: "OpenSSL 3.0.16 11 Feb 2025". */
+PER_API const char *per_tls_library(void);
+
 /*
  * --- asked by handlers ---------------------------------------------------------------------------
  */

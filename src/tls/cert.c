@@ -9,6 +9,7 @@
 #include "tls/cert_check.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int per__tls_fail(const struct per__tls_check *check, const char *format, ...)
@@ -281,4 +283,34 @@ void per__tls_cert_free(struct per__tls_cert *cert)
 	sk_X509_pop_free(cert->chain, X509_free);
 	EVP_PKEY_free(cert->key);
 	*cert = (struct per__tls_cert){ 0 };
+}
+
+/*
+ * --- for people
+ * -------------------------------------------------------------------------------------------
+ */
+
+/* Seconds since 1970; 0 for a time that cannot be read, which a checked certificate does not have. */
+static int64_t seconds_of(const ASN1_TIME *time)
+{
+	struct tm parts;
+
+	return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
+}
+
+void per__tls_cert_describe(const struct per__tls_cert *cert, const per_tls_cert *conf,
+			    per_tls_cert_info *out)
+{
+	size_t len = strlen(conf->cert_file);
+	size_t skipped = len >= sizeof(out->file) ? len - sizeof(out->file) + 1 : 0;
+
+	*out = (per_tls_cert_info){ .not_before_s = seconds_of(X509_get0_notBefore(cert->leaf)),
+				    .not_after_s = seconds_of(X509_get0_notAfter(cert->leaf)) };
+	memcpy(out->file, conf->cert_file + skipped, len - skipped);
+	(void)per__tls_subject(cert->leaf, out->subject, sizeof(out->subject));
+}
+
+const char *per_tls_library(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
 }

@@ -54,6 +54,10 @@ int per__tls_cert_load(struct per__tls_cert *out, const per_tls_cert *conf,
 /** Safe on a zeroed one. */
 void per__tls_cert_free(struct per__tls_cert *cert);
 
+/** What of it can be told to people. conf is what it was made from. */
+void per__tls_cert_describe(const struct per__tls_cert *cert, const per_tls_cert *conf,
+			    per_tls_cert_info *out);
+
 /** The kind in words: "ECDSA". */
 const char *per__tls_kind_name(enum per__tls_kind kind);
 
