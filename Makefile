@@ -22,8 +22,10 @@ build: setup ## build everything for use, into build/release/bin
 	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@cmake --build --preset release -j $(JOBS)
 
-serve: build ## build and serve a welcome page, or the folder DIR, on PORT (3000); ARGS are added to the command line
-	@exec build/release/bin/peregrine --port $(PORT) $(ARGS) $(if $(DIR),"$(DIR)",--welcome)
+serve: build ## build and serve a welcome page, or the folder DIR, on PORT (3000), with TLS=1 over TLS; ARGS are added
+	@$(if $(TLS),tools/setup.sh tls && tools/dev_cert.sh build/dev)
+	@exec build/release/bin/peregrine --port $(PORT) $(if $(TLS),--tls-cert build/dev.pem --tls-key build/dev.key) \
+		$(ARGS) $(if $(DIR),"$(DIR)",--welcome)
 
 test: ## every test on every backend, under sanitizers too; lint, install, fuzzers (FUZZ_SECONDS=10 each)
 	@tools/setup.sh build test $(if $(PER_BROWSER),browser)

@@ -19,6 +19,8 @@ packages() {
 	build     libcyaml-dev        the program's configuration file
 	build     libyaml-dev         line numbers in it
 	build     scdoc?              the manual pages
+	tls       openssl             a throw-away certificate
+	test      openssl             certificates, and a TLS client
 	test      libcmocka-dev       unit tests
 	test      python3             integration tests and checks
 	test      curl                integration tests

@@ -174,6 +174,9 @@ bool config_complete(struct config *config, const char *folder);
 /** Is everything what it has to be? Complaints say what is not. The configuration is complete. */
 bool config_check(const struct config *config, struct complaints *complaints);
 
+/** Are its certificates good, and the rest of TLS? Reads them. The configuration was checked. */
+bool config_check_tls(const struct config *config, struct complaints *complaints);
+
 /** Writes the configuration as YAML to stdout. Returns false after a message. */
 bool config_dump(const struct config *config);
 

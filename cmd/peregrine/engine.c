@@ -117,13 +117,20 @@ static bool certs_fill(struct engine *engine, const struct config *config)
 	return true;
 }
 
-static bool tls_make(struct engine *engine, const struct config *config)
+static unsigned certificates_count(const struct config *config)
 {
-	const struct config_tls *tls = &config->tls;
-	size_t count = 0;
+	unsigned count = 0;
 
 	for (unsigned i = 0; i < config->hosts_count; i++)
 		count += config->hosts[i].certificates_count;
+	return count;
+}
+
+static bool tls_make(struct engine *engine, const struct config *config)
+{
+	const struct config_tls *tls = &config->tls;
+	const size_t count = certificates_count(config);
+
 	if (count == 0)
 		return true;
 	engine->tls = (per_tls_config){
@@ -172,6 +179,12 @@ bool engine_make(struct engine *engine, const struct config *config, const struc
 	return false;
 }
 
+bool engine_make_tls(struct engine *engine, const struct config *config)
+{
+	*engine = (struct engine){ .certs = NULL };
+	return tls_make(engine, config);
+}
+
 void engine_free(struct engine *engine)
 {
 	for (size_t i = 0; i < engine->tls.cert_count; i++)
@@ -210,6 +223,28 @@ static bool is_same_list(char *const *a, unsigned a_count, char *const *b, unsig
 	return a_count == b_count;
 }
 
+/* What per_tls_reload() leaves as it was. */
+static void compare_tls(const struct config *a, const struct config *b,
+			void (*fn)(const char *what, void *user), void *user)
+{
+	static const struct {
+		enum number number;
+		const char *what;
+	} fixed[] = {
+		{ NUMBER_TICKET_LIFETIME, "tls.ticket_lifetime" },
+		{ NUMBER_EARLY_DATA, "tls.early_data" },
+		{ NUMBER_HANDSHAKE_TIMEOUT, "tls.handshake_timeout" },
+		{ NUMBER_HANDSHAKES, "tls.handshakes" },
+	};
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (settings_number(a, fixed[i].number) != settings_number(b, fixed[i].number))
+			fn(fixed[i].what, user);
+	}
+	if ((certificates_count(a) == 0) != (certificates_count(b) == 0))
+		fn(certificates_count(a) == 0 ? "the first certificate" : "no certificate any more", user);
+}
+
 void engine_compare(const struct config *a, const struct config *b, void (*fn)(const char *what, void *user),
 		    void *user)
 {
@@ -228,6 +263,7 @@ void engine_compare(const struct config *a, const struct config *b, void (*fn)(c
 	if (a->engine.pin != b->engine.pin)
 		fn("engine.pin", user);
 	settings_compare(a, b, fn, user);
+	compare_tls(a, b, fn, user);
 	if (!is_same(a->metrics.address, b->metrics.address))
 		fn("metrics.address", user);
 }

@@ -33,6 +33,12 @@ bool engine_make(struct engine *engine, const struct config *config, const struc
 		 struct logger *logger);
 void engine_free(struct engine *engine);
 
+/**
+ * Only its TLS, for another configuration of a server that runs: engine.tls, with no certificates when the
+ * configuration has none. The same otherwise.
+ */
+bool engine_make_tls(struct engine *engine, const struct config *config);
+
 /** Calls fn with the name of everything in which two configurations differ, and which needs a new process. */
 void engine_compare(const struct config *a, const struct config *b, void (*fn)(const char *what, void *user),
 		    void *user);

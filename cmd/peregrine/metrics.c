@@ -74,6 +74,34 @@ static void add_files(struct text *text, struct program *program)
 	add_one(text, "files_descriptors", "gauge", "files that are open", (double)stats.descriptors_now);
 }
 
+/* The value of a label: backslash, quote and newline are escaped. */
+static void add_label(struct text *text, const char *value)
+{
+	for (; *value != '\0'; value++) {
+		if (*value == '\n')
+			text_add(text, "\\n");
+		else
+			text_add(text, "%s%c", *value == '"' || *value == '\\' ? "\\" : "", *value);
+	}
+}
+
+static void add_certificates(struct text *text, per_server *server)
+{
+	per_tls_cert_info info;
+
+	for (size_t i = 0; per_tls_cert_at(server, i, &info) == 0; i++) {
+		if (i == 0)
+			text_add(
+				text,
+				"# HELP peregrine_tls_certificate_not_after_seconds when a certificate ends, "
+				"in seconds since 1970\n"
+				"# TYPE peregrine_tls_certificate_not_after_seconds gauge\n");
+		text_add(text, "peregrine_tls_certificate_not_after_seconds{index=\"%zu\",file=\"", i);
+		add_label(text, info.file);
+		text_add(text, "\"} %" PRId64 "\n", info.not_after_s);
+	}
+}
+
 static void add_library(struct text *text, const per_server *server)
 {
 	size_t cap = FIRST_BYTES;
@@ -99,6 +127,7 @@ static int metrics_answer(per_req *req, struct program *program)
 	add_library(&text, program->server);
 	add_process(&text, program);
 	add_files(&text, program);
+	add_certificates(&text, program->server);
 	if (text.is_failed) {
 		free(text.buf);
 		return PER_ENOMEM;

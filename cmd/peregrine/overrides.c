@@ -244,7 +244,8 @@ struct config *options_config(const struct options *options, const struct activa
 		complain_at(complaints, 0, "", "cannot find its folder: %s", strerror(errno));
 	} else if (!override(options, activation, config, complaints) || !config_complete(config, folder)) {
 		complain_at(complaints, 0, "", "out of memory");
-	} else if (config_check(config, complaints) && complaints->count == 0) {
+	} else if (config_check(config, complaints) && complaints->count == 0 &&
+		   (options->action != ACTION_CHECK || config_check_tls(config, complaints))) {
 		return config;
 	}
 	config_free(config);

@@ -6,6 +6,7 @@
 #include "probe.h"
 
 #include <peregrine/peregrine.h>
+#include <peregrine/tls.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,7 @@ static void row(const char *name, const char *meaning, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(value, sizeof(value), format, args);
 	va_end(args);
-	printf("  %-18s %-14s %s\n", name, value, meaning);
+	printf("  %-18s %-26s %s\n", name, value, meaning);
 }
 
 static void title(const char *text)
@@ -103,6 +104,7 @@ static void system_print(void)
 	if (line_read("/sys/fs/cgroup/cpu.max", quota, sizeof(quota)))
 		row("CPU quota", "of the cgroup: microseconds in each period; max is no quota", "%s", quota);
 #endif
+	row("TLS", "the library that does it; 1.3, and 1.2 when asked for", "%.30s", per_tls_library());
 	limit_row("descriptors", RLIMIT_NOFILE,
 		  "each connection is one; raised to the second number at the start (ulimit -n)");
 	limit_row("locked memory", RLIMIT_MEMLOCK,

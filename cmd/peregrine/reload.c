@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define REASON_BYTES_MAX 1024u
+
 static void complain_in_log(const char *text, void *user)
 {
 	logger_say(user, PER_LOG_ERROR, "%s", text);
@@ -83,6 +85,26 @@ static void past_keep(struct program *program, const struct site *site)
 	past->entries_now = past->bytes_now = past->descriptors_now = 0;
 }
 
+/* New certificates. A server that began without TLS stays so, which is said elsewhere. */
+static bool certificates_change(struct program *program, const struct config *config)
+{
+	char reason[REASON_BYTES_MAX] = "";
+	struct engine engine;
+	bool is_good = true;
+
+	if (program->engine.config.tls == NULL)
+		return true;
+	if (!engine_make_tls(&engine, config))
+		is_good = false;
+	else if (engine.config.tls != NULL)
+		is_good = per_tls_reload(program->server, engine.config.tls, reason, sizeof(reason)) == 0;
+	engine_free(&engine);
+	if (!is_good)
+		logger_say(&program->logger, PER_LOG_ERROR, "certificates: %s",
+			   reason[0] != '\0' ? reason : "out of memory");
+	return is_good;
+}
+
 /* From here on nothing can fail. */
 static void change(struct program *program, struct config *config, struct site *site)
 {
@@ -105,7 +127,8 @@ static bool reload(struct program *program)
 	struct config *config = config_read(program);
 	struct site *site = config != NULL ? site_new(config, &program->welcome, &program->logger) : NULL;
 
-	if (site == NULL) {
+	if (site == NULL || !certificates_change(program, config)) {
+		site_free(site);
 		config_free(config);
 		return false;
 	}

@@ -64,7 +64,7 @@ def probe_explains_this_machine(t):
     done = run(program(t), "--probe")
     equal(done.returncode, 0)
     for word in ("io_uring", "epoll", "kernel", "CPUs", "descriptors", "locked memory", "seccomp", "io_uring_disabled", "openat2",
-                 "somaxconn"):
+                 "somaxconn", "TLS"):
         check(re.search(rf"^  {word} +\S", done.stdout, re.MULTILINE), f"a line for {word}", done.stdout)
     check(re.search(r"^  (io_uring|epoll) +yes +works here", done.stdout, re.MULTILINE), "a backend that works", done.stdout)
 

@@ -7,11 +7,10 @@ import os
 import re
 import signal
 import sys
-import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from harness import Suite, check, equal, is_instrumented  # noqa: E402
-from program import Folder, Program, wait_for  # noqa: E402
+from program import Folder, Load, Program, wait_for  # noqa: E402
 
 suite = Suite("peregrine: reloads and logs")
 HEAD = "listen: [{address: '127.0.0.1:0'}]\nmetrics: {address: '127.0.0.1:0'}\nengine: {workers: 2}\n"
@@ -20,42 +19,6 @@ HEAD = "listen: [{address: '127.0.0.1:0'}]\nmetrics: {address: '127.0.0.1:0'}\ne
 def start(t, folder, text, *options):
     return Program(os.path.abspath(t.program("peregrine")), "--backend", t.args.backend, "--config",
                    folder.write("site.yaml", HEAD + text), *options)
-
-
-class Load:
-    """Clients that ask without a pause and check every answer: some keep their connection, some make a new one each time."""
-
-    def __init__(self, server, target, is_good, keep_alive=3, fresh=2):
-        self.server, self.target, self.is_good = server, target, is_good
-        self.count, self.bad, self.is_over = 0, [], False
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self._run, args=(i < keep_alive,)) for i in range(keep_alive + fresh)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        wait_for(lambda: self.count > 20, "the load to begin")
-        return self
-
-    def __exit__(self, *unused):
-        self.is_over = True
-        for thread in self.threads:
-            thread.join()
-
-    def _run(self, keeps):
-        try:
-            while not self.is_over:
-                with self.server.connect() as conn:
-                    for _ in range(1000000 if keeps else 1):
-                        answer = conn.get(self.target)
-                        if not self.is_good(answer) or answer.closes:
-                            raise AssertionError(repr(answer))
-                        with self.lock:
-                            self.count += 1
-                        if self.is_over:
-                            break
-        except Exception as error:  # pylint: disable=broad-except  # whatever it was, it is the result
-            self.bad.append(repr(error))
 
 
 @suite.case(alone=True)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 
 from harness import Failure, Server, check, TIMEOUT_S
 
@@ -67,6 +68,45 @@ def wait_for(condition, what, got=lambda: "nothing"):
         if time.monotonic() > end:
             raise Failure(what, got())
         time.sleep(0.005)
+
+
+class Load:
+    """Clients that ask without a pause and check every answer: some keep their connection, some make a new one each time."""
+
+    def __init__(self, server, target, is_good, keep_alive=3, fresh=2):
+        self.server, self.target, self.is_good = server, target, is_good
+        self.count, self.bad, self.is_over = 0, [], False
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self._run, args=(i < keep_alive,)) for i in range(keep_alive + fresh)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        wait_for(lambda: self.count > 20, "the load to begin")
+        return self
+
+    def __exit__(self, *unused):
+        self.is_over = True
+        for thread in self.threads:
+            thread.join()
+
+    def open(self):
+        return self.server.connect()
+
+    def _run(self, keeps):
+        try:
+            while not self.is_over:
+                with self.open() as conn:
+                    for _ in range(1000000 if keeps else 1):
+                        answer = conn.get(self.target)
+                        if not self.is_good(answer) or answer.closes:
+                            raise AssertionError(repr(answer))
+                        with self.lock:
+                            self.count += 1
+                        if self.is_over:
+                            break
+        except Exception as error:  # pylint: disable=broad-except  # whatever it was, it is the result
+            self.bad.append(repr(error))
 
 
 class Folder:
