@@ -276,7 +276,8 @@ static int suites_check(SSL_CTX *ssl_ctx, const struct making *making)
 			is_known = strlen(name) == len && memcmp(name, pos, len) == 0;
 		}
 		if (!is_known)
-			return per__tls_fail(&making->say, "ciphersuites: '%.*s' is none of TLS 1.3",
+			return per__tls_fail(&making->say,
+					     "ciphersuites: '%.*s' is no cipher suite of TLS 1.3",
 					     (int)PER_MIN(len, 64), pos);
 		pos += len + (pos[len] == ':');
 	}
@@ -293,7 +294,8 @@ static int ciphers_set_up(SSL_CTX *ssl_ctx, const struct making *making)
 		return per__tls_fail(&making->say, "ciphers12: '%.200s' holds no cipher of TLS 1.2",
 				     config->ciphers12);
 	if (config->ciphersuites != NULL && SSL_CTX_set_ciphersuites(ssl_ctx, config->ciphersuites) != 1)
-		return per__tls_fail(&making->say, "ciphersuites: '%.200s' is no list of TLS 1.3's",
+		return per__tls_fail(&making->say,
+				     "ciphersuites: '%.200s' is no list of cipher suites of TLS 1.3",
 				     config->ciphersuites);
 	if (SSL_CTX_set1_groups_list(ssl_ctx, config->groups) != 1)
 		return per__tls_fail(&making->say, "groups: '%.200s' has a name that is not known, or twice",

@@ -185,8 +185,9 @@ static void test_texts_that_mean_nothing_are_refused(void **state)
 		per_tls_config config;
 		const char *why;
 	} cases[] = {
-		{ { .ciphersuites = "TLS_AES_128_GCM_SHA256:TLS_ROT13" }, "'TLS_ROT13' is none of TLS 1.3" },
-		{ { .ciphersuites = "ECDHE-RSA-AES128-GCM-SHA256" }, "is no list of TLS 1.3's" },
+		{ { .ciphersuites = "TLS_AES_128_GCM_SHA256:TLS_ROT13" },
+		  "'TLS_ROT13' is no cipher suite of TLS 1.3" },
+		{ { .ciphersuites = "ECDHE-RSA-AES128-GCM-SHA256" }, "is no list of cipher suites" },
 		{ { .ciphers12 = "ROT13" }, "ciphers12: 'ROT13' holds no cipher of TLS 1.2" },
 		{ { .ciphers12 = "TLS_AES_128_GCM_SHA256" }, "holds no cipher of TLS 1.2" },
 		{ { .ciphers12 = "aNULL" }, "holds no cipher of TLS 1.2" },
