@@ -127,7 +127,7 @@ static int wire_take(void *arg, const uint8_t *data, size_t len)
 	return 0;
 }
 
-void per__secure_aim(struct per__conn *conn, const uint8_t *data, size_t len)
+void per__secure_aim(struct per__conn *conn, uint8_t *data, size_t len)
 {
 	struct per__tls_line *line = &conn->worker->secure->line;
 
@@ -174,16 +174,18 @@ static int record_seal(struct per__conn *conn, struct per__wire *wire)
 	size_t most = PER_MIN(record_bytes(secure, conn->worker->loop.now_ns), room);
 	const uint8_t *data;
 	size_t len;
-	int err;
+	int n;
 
 	if (PER_UNLIKELY(++secure->record_cnt == KEY_RECORDS_MAX)) {
 		per__tls_rekey(secure->tls);
 		secure->record_cnt = 0;
 	}
 	data = per__out_peek(conn, conn->worker->secure->gather, most, &len);
-	err = per__tls_seal(secure->tls, data, len);
-	if (err != 0)
-		return err;
+	n = per__tls_seal(secure->tls, data, len, wire->data + wire->used);
+	if (PER_UNLIKELY(n < 0))
+		return n;
+	wire->used += (uint32_t)n;
+	secure->wire_bytes += (uint32_t)n;
 	secure->ramp_bytes = (uint32_t)PER_MIN(secure->ramp_bytes + len, (size_t)RAMP_MIDDLE_BYTES);
 	secure->wire_last->plain += (uint32_t)len;
 	per__out_consume(conn, len);
@@ -253,15 +255,14 @@ static void records_open(struct per__conn *conn)
 	int result;
 
 	do {
-		const uint8_t *in_before = shared->line.in;
+		uint8_t *data;
 		size_t len;
 
-		result = per__tls_open(tls, shared->opened, sizeof(shared->opened), &len);
-		if (len > 0)
-			per__conn_input(conn, shared->opened, len);
-		else if (shared->line.in == in_before)
+		result = per__tls_open(tls, shared->opened, sizeof(shared->opened), &data, &len);
+		if (len == 0)
 			break;
-	} while (result == 0 && is_opening(conn) && (shared->line.in_len > 0 || per__tls_has_input(tls)));
+		per__conn_input(conn, data, len);
+	} while (result == 0 && is_opening(conn));
 	if (result == PER_EGONE && is_opening(conn))
 		per__conn_input_end(conn);
 	else if (result == PER_EPROTO && is_opening(conn))

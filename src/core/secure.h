@@ -113,6 +113,6 @@ void per__secure_fail(struct per__conn *conn);
 int per__secure_info(const struct per__conn *conn, per_tls_info *out);
 
 /** Makes the worker's line read data and write to conn, for the next call of tls.h. */
-void per__secure_aim(struct per__conn *conn, const uint8_t *data, size_t len);
+void per__secure_aim(struct per__conn *conn, uint8_t *data, size_t len);
 
 #endif

@@ -6,16 +6,35 @@
 #ifndef PER_TLS_INTERNAL_H
 #define PER_TLS_INTERNAL_H
 
+#include "tls/direct.h"
 #include "tls/tls.h"
 #include <openssl/ssl.h>
 
-/** Makes a connection's SSL (NULL: fails) read from and write to a line. */
+/* What stays of a handshake when its SSL is gone. */
+struct per__tls_kept {
+	const char *version, *cipher; /* OpenSSL's constants */
+	bool is_resumed;
+	per_tls_info *client;      /* what was said of its certificate, or NULL: none */
+	size_t name_len, alpn_len; /* of what is in text */
+	char text[];
+};
+
+struct per__tls {
+	SSL *ssl; /* NULL: direct has taken over */
+	struct per__tls_line *line;
+	struct per__tls_kept *kept;
+	uint8_t secrets; /* bits: which of the two of direct are known */
+	struct per__direct direct;
+};
+
+/** Keeps what an SSL has negotiated; NULL when there is no memory. NULL can be freed. */
+struct per__tls_kept *per__tls_kept_new(const SSL *ssl);
+void per__tls_kept_free(struct per__tls_kept *kept);
+
+/** Makes a connection of an SSL (NULL: fails), which it owns from here on, also when it fails. */
 struct per__tls *per__tls_attach(SSL *ssl, struct per__tls_line *line);
 
-/** The two are the same object. */
-static inline SSL *per__tls_ssl(const struct per__tls *tls)
-{
-	return (SSL *)(uintptr_t)tls;
-}
+/** For SSL_CTX_set_keylog_callback(): how a connection learns the secrets that its records are made with. */
+void per__tls_on_secret(const SSL *ssl, const char *line);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tls.c - OpenSSL as a codec. Every connection of a worker reads and writes through one BIO of ours, which
- * takes ciphertext from the lent input and hands ciphertext to the line's function; there is no socket and
- * no memory BIO. Called by core/secure.c and core/handshake.c. A struct per__tls is an SSL by another name.
+ * tls.c - OpenSSL as a codec. Handshakes of a worker read and write through one BIO of ours, which takes
+ * ciphertext from the lent input and hands ciphertext to the line's function; there is no socket and no
+ * memory BIO. When a handshake of TLS 1.3 is complete, its SSL is freed, and its records are made in
+ * direct.c. Called by core/secure.c and core/handshake.c.
  */
 #include "tls/internal.h"
 
@@ -10,19 +11,38 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <stdio.h>
+#include <openssl/evp.h>
 #include <string.h>
+
+/* The cipher suites of TLS 1.3 whose records are made here; with the others the SSL stays. */
+static const struct {
+	uint32_t id; /* SSL_CIPHER_get_id() */
+	const char *cipher;
+	const EVP_MD *(*md)(void);
+} suites[] = {
+	{ TLS1_3_CK_AES_128_GCM_SHA256, "AES-128-GCM", EVP_sha256 },
+	{ TLS1_3_CK_AES_256_GCM_SHA384, "AES-256-GCM", EVP_sha384 },
+	{ TLS1_3_CK_CHACHA20_POLY1305_SHA256, "ChaCha20-Poly1305", EVP_sha256 },
+};
 
 /*
  * --- the line
  * ------------------------------------------------------------------------------------------------
  */
 
+/* OpenSSL writes whole records, one or more at once. */
+static void records_count(struct per__tls_line *line, const uint8_t *data, size_t len)
+{
+	for (size_t pos = 0; pos + PER__RECORD_HEAD <= len; line->records_out++)
+		pos += PER__RECORD_HEAD + (size_t)data[pos + 3] * 256 + data[pos + 4];
+}
+
 static int line_write(BIO *bio, const char *data, int len)
 {
 	struct per__tls_line *line = BIO_get_data(bio);
 
 	BIO_clear_retry_flags(bio);
+	records_count(line, (const uint8_t *)data, (size_t)len);
 	return line->out(line->arg, (const uint8_t *)data, (size_t)len) == 0 ? len : -1;
 }
 
@@ -51,6 +71,16 @@ static long line_ctrl(BIO *bio, int command, long number, void *ptr)
 	return command == BIO_CTRL_FLUSH; /* what was written is where it belongs */
 }
 
+/* Fetched once, as each implicit fetch takes a lock. One that is not to be had is left to the SSL. */
+static void suites_fetch(struct per__tls_line *line)
+{
+	for (unsigned i = 0; i < PER_ARRAY_LEN(suites); i++) {
+		line->suites[i].cipher = EVP_CIPHER_fetch(NULL, suites[i].cipher, NULL);
+		line->suites[i].md = suites[i].md();
+	}
+	ERR_clear_error();
+}
+
 int per__tls_line_open(struct per__tls_line *line)
 {
 	BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "peregrine");
@@ -70,6 +100,7 @@ int per__tls_line_open(struct per__tls_line *line)
 	BIO_set_init(bio, 1);
 	line->bio = bio;
 	line->method = method;
+	suites_fetch(line);
 	return 0;
 }
 
@@ -79,6 +110,8 @@ void per__tls_line_close(struct per__tls_line *line)
 		return;
 	BIO_free(line->bio);
 	BIO_meth_free(line->method);
+	for (unsigned i = 0; i < PER_ARRAY_LEN(suites); i++)
+		EVP_CIPHER_free(line->suites[i].cipher);
 	line->bio = line->method = NULL;
 }
 
@@ -89,20 +122,24 @@ void per__tls_line_close(struct per__tls_line *line)
 
 struct per__tls *per__tls_attach(SSL *ssl, struct per__tls_line *line)
 {
+	struct per__tls *tls = ssl != NULL ? OPENSSL_zalloc(sizeof(*tls)) : NULL;
 
-	if (ssl == NULL) {
+	if (tls == NULL) {
+		per__tls_ctx_close(ssl);
 		ERR_clear_error();
 		return NULL;
 	}
+	tls->ssl = ssl;
+	tls->line = line;
 	/* One reference for each direction. */
 	BIO_up_ref(line->bio);
 	SSL_set0_rbio(ssl, line->bio);
 	BIO_up_ref(line->bio);
 	SSL_set0_wbio(ssl, line->bio);
-	SSL_set_read_ahead(ssl, 1);
+	SSL_set_app_data(ssl, tls);
 	SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_set_accept_state(ssl);
-	return (struct per__tls *)ssl;
+	return tls;
 }
 
 struct per__tls *per__tls_new(struct per__tls_ctx *ctx, struct per__tls_line *line)
@@ -112,16 +149,18 @@ struct per__tls *per__tls_new(struct per__tls_ctx *ctx, struct per__tls_line *li
 
 void per__tls_free(struct per__tls *tls)
 {
-	per__tls_ctx_close(per__tls_ssl(tls));
+	per__tls_kept_free(tls->kept);
+	per__direct_end(&tls->direct);
+	per__tls_ctx_close(tls->ssl);
+	OPENSSL_free(tls);
 }
 
-/* The line of a connection, ready for a call. */
-static struct per__tls_line *line_begin(const SSL *ssl)
+/* The line, ready for a call. */
+static struct per__tls_line *line_begin(const struct per__tls *tls)
 {
-	struct per__tls_line *line = BIO_get_data(SSL_get_rbio(ssl));
-
-	line->is_dry = false;
-	return line;
+	tls->line->is_dry = false;
+	tls->line->records_out = 0;
+	return tls->line;
 }
 
 /*
@@ -136,27 +175,109 @@ static bool is_starved(const SSL *ssl, const struct per__tls_line *line)
 /* The thread's queue of errors is left with what this call has put there, for per__tls_reason(). */
 int per__tls_handshake(struct per__tls *tls)
 {
-	SSL *ssl = per__tls_ssl(tls);
-	const struct per__tls_line *line = line_begin(ssl);
+	const struct per__tls_line *line = line_begin(tls);
 
 	ERR_clear_error();
-	if (SSL_do_handshake(ssl) == 1)
+	if (SSL_do_handshake(tls->ssl) == 1)
 		return 1;
-	return is_starved(ssl, line) ? 0 : PER_EPROTO;
+	return is_starved(tls->ssl, line) ? 0 : PER_EPROTO;
+}
+
+/*
+ * --- from an SSL to records of our own
+ * --------------------------------------------------------------------
+ */
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Reads a secret in hexadecimal; it has to be as long as the hash of a cipher suite. */
+static bool secret_read(const char *text, uint8_t secret[PER__SECRET_MAX])
+{
+	size_t len = 0;
+
+	while (len < PER__SECRET_MAX && hex_digit(text[2 * len]) >= 0 && hex_digit(text[2 * len + 1]) >= 0) {
+		secret[len] = (uint8_t)(hex_digit(text[2 * len]) * 16 + hex_digit(text[2 * len + 1]));
+		len++;
+	}
+	return text[2 * len] == '\0' && (len == 32 || len == 48);
+}
+
+/*
+ * OpenSSL tells its secrets in the lines of NSS's key log: a label, the client's random in hexadecimal, the
+ * secret. They go into the connection's memory and nowhere else.
+ */
+void per__tls_on_secret(const SSL *ssl, const char *line)
+{
+	static const char *const labels[] = { "CLIENT_TRAFFIC_SECRET_0 ", "SERVER_TRAFFIC_SECRET_0 " };
+	struct per__tls *tls = SSL_get_app_data(ssl);
+
+	for (unsigned i = 0; i < PER_ARRAY_LEN(labels) && tls != NULL; i++) {
+		const char *secret = strrchr(line, ' ');
+		struct per__record_key *key = i == 0 ? &tls->direct.records.open : &tls->direct.records.seal;
+
+		if (strncmp(line, labels[i], strlen(labels[i])) == 0 && secret != NULL &&
+		    secret_read(secret + 1, key->secret))
+			tls->secrets |= (uint8_t)(1u << i);
+	}
+}
+
+static const struct per__tls_suite *suite_of(const struct per__tls *tls)
+{
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
+
+	for (unsigned i = 0; i < PER_ARRAY_LEN(suites) && cipher != NULL; i++) {
+		if (SSL_CIPHER_get_id(cipher) == suites[i].id)
+			return tls->line->suites[i].cipher != NULL ? &tls->line->suites[i] : NULL;
+	}
+	return NULL;
+}
+
+/*
+ * The SSL has not read a byte too many, since it does not read ahead in a handshake. The records that the
+ * last call has put out, the tickets, are the first ones under the new key.
+ */
+static bool take_over(struct per__tls *tls)
+{
+	const struct per__tls_suite *suite = suite_of(tls);
+	const SSL_SESSION *session = SSL_get0_session(tls->ssl);
+
+	if (suite == NULL || tls->secrets != 3 || SSL_version(tls->ssl) != TLS1_3_VERSION ||
+	    SSL_has_pending(tls->ssl) || SSL_get_early_data_status(tls->ssl) == SSL_EARLY_DATA_ACCEPTED ||
+	    session == NULL ||
+	    SSL_SESSION_get_max_fragment_length(session) != TLSEXT_max_fragment_length_DISABLED)
+		return false;
+	tls->direct.records.seal.seq = tls->line->records_out;
+	if (per__records_begin(&tls->direct.records, suite->cipher, suite->md))
+		return true;
+	per__direct_end(&tls->direct);
+	ERR_clear_error();
+	return false;
 }
 
 void per__tls_settle(struct per__tls *tls)
 {
-	(void)tls;
+	tls->kept = per__tls_kept_new(tls->ssl);
+	if (tls->kept != NULL && take_over(tls)) {
+		per__tls_ctx_close(tls->ssl);
+		tls->ssl = NULL;
+	} else {
+		SSL_set_read_ahead(tls->ssl, 1);
+	}
 }
 
-int per__tls_open(struct per__tls *tls, uint8_t *buf, size_t cap, size_t *len)
+/*
+ * --- content
+ * -----------------------------------------------------------------------------------------------
+ */
+
+/* As many records as fit: each call of the protocol costs more than the copy. */
+static int ssl_open(SSL *ssl, const struct per__tls_line *line, uint8_t *buf, size_t cap, size_t *len)
 {
-	SSL *ssl = per__tls_ssl(tls);
-	const struct per__tls_line *line = line_begin(ssl);
 	size_t n;
 
-	*len = 0;
 	while (SSL_read_ex(ssl, buf + *len, cap - *len, &n) == 1) {
 		*len += n;
 		if (*len == cap || (line->in_len == 0 && !SSL_has_pending(ssl)))
@@ -167,100 +288,46 @@ int per__tls_open(struct per__tls *tls, uint8_t *buf, size_t cap, size_t *len)
 	return (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0 ? PER_EGONE : PER_EPROTO;
 }
 
-bool per__tls_has_input(const struct per__tls *tls)
+int per__tls_open(struct per__tls *tls, uint8_t *buf, size_t cap, uint8_t **data, size_t *len)
 {
-	return SSL_has_pending(per__tls_ssl(tls)) == 1;
+	struct per__tls_line *line = line_begin(tls);
+
+	*len = 0;
+	*data = buf;
+	if (PER_UNLIKELY(tls->ssl != NULL))
+		return ssl_open(tls->ssl, line, buf, cap, len);
+	return per__direct_open(&tls->direct, line, data, len);
 }
 
-int per__tls_seal(struct per__tls *tls, const uint8_t *data, size_t len)
+int per__tls_seal(struct per__tls *tls, const uint8_t *data, size_t len, uint8_t *dst)
 {
 	size_t n;
 
 	PER_DEBUG_ASSERT(len > 0 && len <= PER__TLS_RECORD_MAX);
-	line_begin(per__tls_ssl(tls));
-	return SSL_write_ex(per__tls_ssl(tls), data, len, &n) == 1 ? 0 : PER_EPROTO;
+	line_begin(tls);
+	if (PER_UNLIKELY(tls->ssl != NULL))
+		return SSL_write_ex(tls->ssl, data, len, &n) == 1 ? 0 : PER_EPROTO;
+	n = tls->direct.is_broken ? 0
+				  : per__record_seal(&tls->direct.records, PER__RECORD_DATA, data, len, dst);
+	return n > 0 ? (int)n : PER_EPROTO;
 }
 
 void per__tls_end(struct per__tls *tls)
 {
-	line_begin(per__tls_ssl(tls));
-	if (SSL_shutdown(per__tls_ssl(tls)) < 0)
+	struct per__tls_line *line = line_begin(tls);
+
+	if (tls->ssl == NULL)
+		per__direct_close(&tls->direct, line);
+	else if (SSL_shutdown(tls->ssl) < 0)
 		ERR_clear_error(); /* it is broken: nothing is lost but politeness */
 }
 
 void per__tls_rekey(struct per__tls *tls)
 {
-	if (SSL_version(per__tls_ssl(tls)) >= TLS1_3_VERSION)
-		SSL_key_update(per__tls_ssl(tls), SSL_KEY_UPDATE_NOT_REQUESTED); /* sent by the next seal */
-}
+	struct per__tls_line *line = line_begin(tls);
 
-/*
- * --- what was negotiated
- * ---------------------------------------------------------------------------------
- */
-
-bool per__tls_is_resumed(const struct per__tls *tls)
-{
-	return SSL_session_reused(per__tls_ssl(tls)) == 1;
-}
-
-void per__tls_reason(char *buf, size_t cap)
-{
-	unsigned long error = ERR_get_error();
-	const char *words = error != 0 ? ERR_reason_error_string(error) : NULL;
-
-	snprintf(buf, cap, "%s", words != NULL ? words : "the peer left");
-	ERR_clear_error();
-}
-
-static per_str text(const char *ptr, size_t len)
-{
-	return ptr != NULL && len > 0 ? per_str_make(ptr, len) : (per_str){ NULL, 0 };
-}
-
-/* RFC 2253 with UTF-8 as it is; control characters are escaped. */
-static void subject_read(const X509 *cert, char *buf, size_t cap)
-{
-	BIO *mem = BIO_new(BIO_s_mem());
-	int len;
-
-	if (mem != NULL && X509_NAME_print_ex(mem, X509_get_subject_name(cert), 0,
-					      XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
-		len = BIO_read(mem, buf, (int)cap - 1);
-		buf[PER_MAX(len, 0)] = '\0';
-	}
-	BIO_free(mem);
-}
-
-static void client_read(const SSL *ssl, per_tls_info *out)
-{
-	X509 *cert = SSL_get0_peer_certificate(ssl);
-	long verdict = SSL_get_verify_result(ssl);
-
-	if (cert == NULL)
-		return;
-	out->client = verdict == X509_V_OK ? PER_TLS_CLIENT_VERIFIED : PER_TLS_CLIENT_FAILED;
-	subject_read(cert, out->client_subject, sizeof(out->client_subject));
-	if (verdict != X509_V_OK)
-		snprintf(out->client_reason, sizeof(out->client_reason), "%s",
-			 X509_verify_cert_error_string(verdict));
-}
-
-void per__tls_info_read(const struct per__tls *tls, per_tls_info *out)
-{
-	const SSL *ssl = per__tls_ssl(tls);
-	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	const unsigned char *alpn = NULL;
-	unsigned alpn_len = 0;
-
-	SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
-	*out = (per_tls_info){
-		.version = SSL_get_version(ssl),
-		.cipher = SSL_get_cipher_name(ssl),
-		.server_name = text(name, name != NULL ? strlen(name) : 0),
-		.alpn = text((const char *)alpn, alpn_len),
-		.is_resumed = SSL_session_reused(ssl) == 1,
-	};
-	client_read(ssl, out);
-	ERR_clear_error();
+	if (tls->ssl == NULL)
+		per__direct_rekey(&tls->direct, line);
+	else if (SSL_version(tls->ssl) >= TLS1_3_VERSION)
+		SSL_key_update(tls->ssl, SSL_KEY_UPDATE_NOT_REQUESTED); /* sent by the next seal */
 }

@@ -21,7 +21,7 @@ struct per__tls_ctx; /* the certificates, keys and rules of one worker: tls/cont
  * it. One for all of them, since only one is worked on at a time.
  */
 struct per__tls_line {
-	const uint8_t *in; /* ciphertext that was not read yet; a call moves it on */
+	uint8_t *in; /* ciphertext that was not read yet, opened in place; a call moves it on */
 	size_t in_len;
 	/**
 	 * Takes ciphertext: copied before it returns. A negative return breaks the connection. Called from
@@ -29,8 +29,14 @@ struct per__tls_line {
 	 */
 	int (*out)(void *arg, const uint8_t *data, size_t len);
 	void *arg;
-	bool is_dry; /* the last call has asked for more input than there was; tls.c's own, as the next two */
+	/* tls.c's own */
+	bool is_dry;          /* the last call has asked for more input than there was */
+	uint32_t records_out; /* records put out by it */
 	void *bio, *method;
+	struct per__tls_suite { /* what records are sealed with, fetched once; NULL: not to be had */
+		void *cipher;
+		const void *md;
+	} suites[3];
 };
 
 /** Prepares a line. Returns 0 or PER_ENOMEM. */
@@ -49,20 +55,23 @@ int per__tls_handshake(struct per__tls *tls);
 void per__tls_settle(struct per__tls *tls);
 
 /**
- * Opens records until cap bytes of plaintext are there or the input is used up. Incomplete records are kept
- * inside.
+ * Opens records until some content is there or the input is used up. Incomplete records are kept inside.
  *
- * len      receives the bytes of plaintext, also when the return is negative
- * returns  0: give more input, or call again if per__tls_has_input(); PER_EGONE: the peer has sent
- *          close_notify and will send nothing more; PER_EPROTO: it broke the protocol, an alert was put out
+ * buf, cap   room for content, at least PER__TLS_RECORD_MAX bytes; used where it cannot be opened in place
+ * data, len  receive the content, in buf or where the input is, writable; valid until the next call. len 0:
+ *            nothing more without more input. To be called until then
+ * returns    0; PER_EGONE: the peer has sent close_notify and will send nothing more; PER_EPROTO: it broke
+ *            the protocol, an alert was put out. There may be content all the same
  */
-int per__tls_open(struct per__tls *tls, uint8_t *buf, size_t cap, size_t *len);
+int per__tls_open(struct per__tls *tls, uint8_t *buf, size_t cap, uint8_t **data, size_t *len);
 
-/** May per__tls_open() have more to give without more input? */
-bool per__tls_has_input(const struct per__tls *tls);
-
-/** Seals 1 to PER__TLS_RECORD_MAX bytes into one record. Returns 0, or PER_EPROTO: it is broken. */
-int per__tls_seal(struct per__tls *tls, const uint8_t *data, size_t len);
+/**
+ * Seals 1 to PER__TLS_RECORD_MAX bytes into one record.
+ *
+ * dst      room for len + PER__TLS_OVERHEAD_MAX bytes
+ * returns  how many bytes were put there; 0: the record went to line->out; PER_EPROTO: it is broken
+ */
+int per__tls_seal(struct per__tls *tls, const uint8_t *data, size_t len, uint8_t *dst);
 
 /** Puts out close_notify (RFC 8446 section 6.1); nothing can be sealed after it. */
 void per__tls_end(struct per__tls *tls);

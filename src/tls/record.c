@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.c - protection of records after RFC 8446 section 5: nonces, additional data, padding. The ciphers,
+ * and the HMAC of the key schedule, are OpenSSL's. Called by tls.c and direct.c.
+ */
+#include "tls/record.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <string.h>
+
+/* Most bytes of a HkdfLabel here: two lengths, "tls13 " and a label, no context, the counter of HKDF. */
+#define LABEL_BYTES_MAX 32u
+
+/*
+ * --- keys
+ * --------------------------------------------------------------------------------------------------
+ */
+
+/*
+ * HKDF-Expand-Label (RFC 8446 section 7.1) without a context, for at most as many bytes as the hash has: so
+ * HKDF-Expand is one HMAC (RFC 5869 section 2.3).
+ */
+static bool expand_label(const EVP_MD *md, const uint8_t *secret, const char *label, uint8_t *out, size_t len)
+{
+	const int md_len = EVP_MD_get_size(md);
+	const size_t label_len = strlen(label);
+	uint8_t info[LABEL_BYTES_MAX], block[EVP_MAX_MD_SIZE];
+	size_t n = 0;
+	bool is_done;
+
+	PER_ASSERT((size_t)md_len >= len && label_len + 11 <= sizeof(info));
+	info[n++] = 0;
+	info[n++] = (uint8_t)len;
+	info[n++] = (uint8_t)(label_len + 6);
+	memcpy(info + n, "tls13 ", 6);
+	memcpy(info + n + 6, label, label_len);
+	n += 6 + label_len;
+	info[n++] = 0; /* the context's length */
+	info[n++] = 1; /* the first block, and the only one */
+	is_done = HMAC(md, secret, md_len, info, n, block, NULL) != NULL;
+	if (is_done)
+		memcpy(out, block, len);
+	OPENSSL_cleanse(block, sizeof(block));
+	return is_done;
+}
+
+/* The traffic key and IV of a secret (RFC 8446 section 7.3). Padding or not does not matter to an AEAD. */
+static bool key_derive(const struct per__records *records, struct per__record_key *key)
+{
+	const bool is_sealing = key == &records->seal;
+	uint8_t bytes[EVP_MAX_KEY_LENGTH];
+	const size_t key_len = (size_t)EVP_CIPHER_get_key_length(records->cipher);
+	bool is_done = expand_label(records->md, key->secret, "key", bytes, key_len) &&
+		       expand_label(records->md, key->secret, "iv", key->iv, sizeof(key->iv));
+
+	if (is_done)
+		is_done = EVP_CipherInit_ex(key->cipher, records->cipher, NULL, bytes, NULL, is_sealing) == 1;
+	OPENSSL_cleanse(bytes, sizeof(bytes));
+	return is_done;
+}
+
+bool per__records_begin(struct per__records *records, const EVP_CIPHER *cipher, const EVP_MD *md)
+{
+	records->cipher = cipher;
+	records->md = md;
+	records->open.cipher = EVP_CIPHER_CTX_new();
+	records->seal.cipher = EVP_CIPHER_CTX_new();
+	return records->open.cipher != NULL && records->seal.cipher != NULL &&
+	       key_derive(records, &records->open) && key_derive(records, &records->seal);
+}
+
+void per__records_end(struct per__records *records)
+{
+	EVP_CIPHER_CTX_free(records->open.cipher);
+	EVP_CIPHER_CTX_free(records->seal.cipher);
+	OPENSSL_cleanse(records, sizeof(*records));
+}
+
+bool per__record_key_update(const struct per__records *records, struct per__record_key *key)
+{
+	uint8_t next[PER__SECRET_MAX];
+	const size_t len = (size_t)EVP_MD_get_size(records->md);
+	bool is_done = expand_label(records->md, key->secret, "traffic upd", next, len);
+
+	if (is_done) {
+		memcpy(key->secret, next, len);
+		key->seq = 0;
+		is_done = key_derive(records, key);
+	}
+	OPENSSL_cleanse(next, sizeof(next));
+	return is_done;
+}
+
+/*
+ * --- records
+ * -----------------------------------------------------------------------------------------------
+ */
+
+/* RFC 8446 section 5.3: the IV, its last eight bytes combined with the sequence number. */
+static void nonce_make(const struct per__record_key *key, uint8_t nonce[PER__RECORD_NONCE])
+{
+	const uint64_t seq = __builtin_bswap64(key->seq);
+	uint64_t low;
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the sequence number is laid out for little-endian machines"
+#endif
+	memcpy(&low, key->iv + 4, sizeof(low));
+	low ^= seq;
+	memcpy(nonce, key->iv, 4);
+	memcpy(nonce + 4, &low, sizeof(low));
+}
+
+static uint8_t *head_put(uint8_t *dst, size_t cipher_len)
+{
+	dst[0] = PER__RECORD_DATA; /* what it is in truth is inside (RFC 8446 section 5.2) */
+	dst[1] = 3;
+	dst[2] = 3;
+	dst[3] = (uint8_t)(cipher_len >> 8);
+	dst[4] = (uint8_t)cipher_len;
+	return dst + PER__RECORD_HEAD;
+}
+
+size_t per__record_seal(struct per__records *records, uint8_t type, const uint8_t *data, size_t len,
+			uint8_t *dst)
+{
+	struct per__record_key *key = &records->seal;
+	EVP_CIPHER_CTX *cipher = key->cipher;
+	const size_t cipher_len = len + 1 + PER__RECORD_TAG;
+	uint8_t *pos = head_put(dst, cipher_len);
+	uint8_t nonce[PER__RECORD_NONCE];
+	int n;
+
+	PER_DEBUG_ASSERT(len <= PER__RECORD_PLAIN_MAX);
+	nonce_make(key, nonce);
+	if (EVP_EncryptInit_ex(cipher, NULL, NULL, NULL, nonce) != 1 ||
+	    EVP_EncryptUpdate(cipher, NULL, &n, dst, PER__RECORD_HEAD) != 1 ||
+	    (len > 0 && EVP_EncryptUpdate(cipher, pos, &n, data, (int)len) != 1) ||
+	    EVP_EncryptUpdate(cipher, pos + len, &n, &type, 1) != 1 ||
+	    EVP_EncryptFinal_ex(cipher, pos + len + 1, &n) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, PER__RECORD_TAG, pos + len + 1) != 1)
+		return 0;
+	key->seq++;
+	return PER__RECORD_HEAD + cipher_len;
+}
+
+/* The type is behind the content, before any zeros (RFC 8446 section 5.4). Returns 0 or an alert. */
+static int content_find(const uint8_t *inner, size_t len, uint8_t *type, size_t *content_len)
+{
+	while (len > 0 && inner[len - 1] == 0)
+		len--;
+	if (len == 0)
+		return PER__ALERT_UNEXPECTED_MESSAGE;
+	*type = inner[len - 1];
+	*content_len = len - 1;
+	return *content_len <= PER__RECORD_PLAIN_MAX ? 0 : PER__ALERT_RECORD_OVERFLOW;
+}
+
+int per__record_open(struct per__records *records, uint8_t *record, size_t bytes, uint8_t *type, size_t *len)
+{
+	struct per__record_key *key = &records->open;
+	EVP_CIPHER_CTX *cipher = key->cipher;
+	uint8_t *inner = record + PER__RECORD_HEAD;
+	uint8_t nonce[PER__RECORD_NONCE];
+	size_t inner_len;
+	int n;
+
+	if (record[0] != PER__RECORD_DATA)
+		return PER__ALERT_UNEXPECTED_MESSAGE;
+	if (bytes < PER__RECORD_HEAD + PER__RECORD_TAG + 1)
+		return PER__ALERT_DECODE_ERROR;
+	inner_len = bytes - PER__RECORD_HEAD - PER__RECORD_TAG;
+	if (inner_len + PER__RECORD_TAG > PER__RECORD_CIPHER_MAX)
+		return PER__ALERT_RECORD_OVERFLOW;
+	nonce_make(key, nonce);
+	if (EVP_DecryptInit_ex(cipher, NULL, NULL, NULL, nonce) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, PER__RECORD_TAG, inner + inner_len) != 1 ||
+	    EVP_DecryptUpdate(cipher, NULL, &n, record, PER__RECORD_HEAD) != 1 ||
+	    EVP_DecryptUpdate(cipher, inner, &n, inner, (int)inner_len) != 1 ||
+	    EVP_DecryptFinal_ex(cipher, inner + n, &n) != 1)
+		return PER__ALERT_BAD_RECORD_MAC;
+	key->seq++;
+	return content_find(inner, inner_len, type, len);
+}
