@@ -40,6 +40,7 @@ def makers_of(options, folder):
         makers[backend] = contenders.arena(options.bin, backend, tls)
         makers[backend + "-file"] = contenders.peregrine(options.bin, backend, root, tls)
     makers["nginx"] = contenders.nginx(folder, root, tls, answers={"/pipeline": "ok"})
+    makers["nginx-file"] = contenders.nginx(folder, root, tls)
     makers["h2o"] = contenders.h2o(folder, root, tls)
     return compare.chosen(options, makers)
 
