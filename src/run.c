@@ -8,6 +8,7 @@
 #include "server.h"
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 /*
@@ -79,11 +80,25 @@ static void pipe_tell(const struct per_server *server, char what)
 	} while (n < 0 && errno == EINTR);
 }
 
+/*
+ * sendfile() has no MSG_NOSIGNAL. On a thread of ours the signal may wait for ever; what an application's
+ * thread does with signals is its own affair, so a worker that is polled sends no files that way.
+ */
+static void block_sigpipe(struct per__worker *worker)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	worker->may_send_file = pthread_sigmask(SIG_BLOCK, &set, NULL) == 0;
+}
+
 static void *loop_main(void *arg)
 {
 	struct per__worker *worker = arg;
 	int err;
 
+	block_sigpipe(worker);
 	pin_thread(worker);
 	err = loop_start(worker);
 	start_report(worker->server, err);

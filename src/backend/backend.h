@@ -36,6 +36,14 @@ struct per__loop;
 
 #define PER__ACCEPT_RETRY_MS 100 /* how long accepting rests after EMFILE, ENFILE, ENOBUFS or ENOMEM */
 #define PER__SEND_MAX_BYTES (1u << 30)
+/* In per__sock.out_cnt: the entry behind the last of out_iov points to a struct per__file_part. */
+#define PER__SOCK_FILE (1u << 31)
+
+/* A part of a file that is sent behind other bytes. */
+struct per__file_part {
+	uint64_t off, len; /* bytes */
+	int fd;
+};
 
 /* State of a socket, kept by the backend. */
 enum per__sock_state {
@@ -54,7 +62,8 @@ struct per__sock {
 	uint16_t inflight; /* kernel operations that have not ended */
 	uint8_t state;     /* enum per__sock_state */
 	uint8_t flags;     /* backend's own bits */
-	uint32_t out_cnt;  /* the send in progress: entries of out_iov that are left, 0: none */
+	uint32_t
+		out_cnt; /* the send in progress: entries of out_iov that are left, 0: none; PER__SOCK_FILE */
 	struct iovec *out_iov;  /* lent by the owner until on_sent */
 	uint64_t bytes_in;      /* totals, read by rate timeouts and metrics */
 	uint64_t bytes_out;     /* bytes the kernel has taken */
@@ -169,6 +178,14 @@ struct per__backend {
 	 * PER__SEND_MAX_BYTES.
 	 */
 	void (*send)(struct per__loop *loop, struct per__sock *sock, struct iovec *iov, uint32_t cnt);
+	/**
+	 * As send, and behind the bytes of iov[0..cnt), where cnt may be 0, a part of a file:
+	 * iov[cnt].iov_base points to a struct per__file_part with a len of 1 or more. It is lent and
+	 * changed as iov is. The part should be in the system's memory: else this call, or a poll, waits
+	 * for the disk. A file that ends before the part does, or cannot be read, resets the socket.
+	 * SIGPIPE has to be blocked or ignored on this thread. NULL: this backend cannot.
+	 */
+	void (*send_file)(struct per__loop *loop, struct per__sock *sock, struct iovec *iov, uint32_t cnt);
 	void (*recv_pause)(struct per__loop *loop, struct per__sock *sock);
 	void (*recv_resume)(struct per__loop *loop, struct per__sock *sock);
 	/** Sends FIN. No send may be outstanding, none may follow. Receiving goes on. */

@@ -5,6 +5,7 @@
  * Invariant: events[pos..count) were fetched and not dispatched; none of them names a listener that is
  * no longer listened on.
  */
+#include "backend/file.h"
 #include "backend/readiness.h"
 #include "base/mem.h"
 #include <errno.h>
@@ -322,6 +323,9 @@ const struct per__backend per__backend_epoll = {
 	.wake = epoll_wake,
 	.poll_fd = epoll_poll_fd,
 	.send = per__ready_send,
+#ifdef PER__HAS_SEND_FILE
+	.send_file = per__ready_send_file,
+#endif
 	.recv_pause = per__ready_recv_pause,
 	.recv_resume = per__ready_recv_resume,
 	.shutdown = per__ready_shutdown,

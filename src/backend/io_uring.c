@@ -180,6 +180,10 @@ static PER_COLD void send_other(struct uring *u, struct per__sock *sock, int res
 PER_INLINE void send_done(struct uring *u, struct per__sock *sock, int res)
 {
 	PER_ASSERT((sock->flags & SOCK_SEND) != 0);
+	if (PER_UNLIKELY((sock->out_cnt & PER__SOCK_FILE) != 0)) {
+		per__uring_file_event(u, sock);
+		return;
+	}
 	if (PER_LIKELY(res > 0)) {
 		sock->bytes_out += (uint32_t)res;
 		u->turn_bytes_out += (uint32_t)res;
@@ -536,6 +540,7 @@ const struct per__backend per__backend_io_uring = {
 	.wake = per__uring_wake,
 	.poll_fd = per__uring_poll_fd,
 	.send = uring_send,
+	.send_file = per__uring_send_file,
 	.recv_pause = per__uring_recv_pause,
 	.recv_resume = per__uring_recv_resume,
 	.shutdown = uring_shutdown,

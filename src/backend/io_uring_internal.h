@@ -227,6 +227,12 @@ void per__uring_sock_end(struct uring *u, struct per__sock *sock, int error);
 void per__uring_sock_finish(struct uring *u, struct per__sock *sock);
 void per__uring_cancel(struct uring *u, struct per__sock *sock, enum uring_op target, enum uring_op op);
 
+/* --- io_uring_file.c: parts of files ---------------------------------------------------------- */
+
+void per__uring_send_file(struct per__loop *loop, struct per__sock *sock, struct iovec *iov, uint32_t cnt);
+/** The completion of a send that has a file part. */
+void per__uring_file_event(struct uring *u, struct per__sock *sock);
+
 /* --- io_uring_wake.c: other threads, and an application's own loop -------------------------- */
 
 void per__uring_wake_arm(struct uring *u);

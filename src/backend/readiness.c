@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * readiness.c - sends, receives and ends on top of readiness, the same for epoll and kqueue.
- * Does not accept (readiness_accept.c), wait, or register interest. Called by epoll.c and kqueue.c.
- * Invariant: up-calls are made only between arrive and finish; list moves keep F_LISTED true.
+ * Does not accept (readiness_accept.c), wait, or register interest; plain down-calls are in
+ * readiness_calls.c. Called by epoll.c and kqueue.c. Invariant: up-calls are made only between arrive and
+ * finish; list moves keep F_LISTED true.
  */
 #include "backend/readiness.h"
+#include "backend/file.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include <peregrine/types.h>
@@ -21,26 +23,6 @@
 #endif
 
 enum send_result { SEND_DONE, SEND_WAITS, SEND_STARVED, SEND_BROKE };
-
-int per__ready_error(int error)
-{
-	switch (-error) {
-	case EMFILE:
-	case ENFILE:
-		return PER_EMFILE;
-	case ENOMEM:
-	case ENOBUFS:
-	case ENOSPC: /* fs.epoll.max_user_watches */
-		return PER_ENOMEM;
-	case EPERM:
-	case EACCES:
-		return PER_EACCES;
-	case ENOSYS:
-		return PER_ENOTSUP;
-	default:
-		return PER_ESYS;
-	}
-}
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
@@ -191,6 +173,30 @@ static enum send_result send_wait(struct per__loop *loop, struct per__sock *sock
 	return SEND_BROKE;
 }
 
+#ifdef PER__HAS_SEND_FILE
+
+static enum send_result file_try(struct per__loop *loop, struct per__sock *sock)
+{
+	uint64_t bytes;
+	int err = per__file_send(sock, &bytes);
+
+	per__count(&loop->counters.syscalls, 2);
+	per__count(&loop->counters.bytes_out, bytes);
+	sock->bytes_out += bytes;
+	if (err == 0) {
+		sock->out_cnt = 0;
+		return SEND_DONE;
+	}
+	if (err == -EAGAIN)
+		return send_wait(loop, sock);
+	if (err == -ENOBUFS || err == -ENOMEM)
+		return SEND_STARVED;
+	per__ready_sock_end(loop, sock, err);
+	return SEND_BROKE;
+}
+
+#endif
+
 /*
  * Sends what the socket has. A short write means a full buffer just as EAGAIN does, so no other try
  * follows it (epoll(7): "the amount of data written to the target file descriptor").
@@ -200,6 +206,10 @@ static enum send_result send_try(struct per__loop *loop, struct per__sock *sock)
 	size_t asked;
 	ssize_t n;
 
+#ifdef PER__HAS_SEND_FILE
+	if (PER_UNLIKELY((sock->out_cnt & PER__SOCK_FILE) != 0))
+		return file_try(loop, sock);
+#endif
 	while (sock->out_cnt > 0) {
 		n = send_once(sock, &asked);
 		per__ready_count_syscall(loop);
@@ -491,100 +501,4 @@ void per__ready_wake_event(struct per__loop *loop)
 	per__count(&loop->counters.events, 1);
 	if (__atomic_exchange_n(&per__ready_of(loop)->is_woken, 0, __ATOMIC_ACQ_REL) != 0)
 		per__on_wake(loop);
-}
-
-/* --- life and down-calls ---------------------------------------------------------------------- */
-
-int per__ready_init(struct per__loop *loop, struct per__ready *ready, const struct per__be_conf *conf)
-{
-	PER_ASSERT(conf->recv_buf_bytes > 0);
-	ready->open_max = PER_MAX(conf->sockets_max, 1u);
-	ready->buf_bytes = conf->recv_buf_bytes;
-	ready->open = per__mem_reserve(ready->open_max * sizeof(struct per__sock *));
-	ready->buf = per__mem_reserve(ready->buf_bytes);
-	if (ready->open == NULL || ready->buf == NULL) {
-		per__mem_release(ready->open, ready->open_max * sizeof(struct per__sock *));
-		per__mem_release(ready->buf, ready->buf_bytes);
-		return PER_ENOMEM;
-	}
-	per__mem_poison(ready->buf, ready->buf_bytes);
-	loop->be_state = ready;
-	loop->now_ns = 0;
-	clock_read(loop, 0);
-	return 0;
-}
-
-void per__ready_fini(struct per__loop *loop)
-{
-	struct per__ready *ready = per__ready_of(loop);
-
-	PER_ASSERT(!ready->is_polling);
-	while (ready->listeners != NULL)
-		per__ready_unlisten(loop, ready->listeners);
-	while (ready->open_count > 0)
-		per__ready_sock_end(loop, ready->open[ready->open_count - 1], 0);
-	per__mem_unpoison(ready->buf, ready->buf_bytes);
-	per__mem_release(ready->buf, ready->buf_bytes);
-	per__mem_release(ready->open, ready->open_max * sizeof(struct per__sock *));
-}
-
-int per__ready_adopt(struct per__loop *loop, struct per__sock *sock, int fd)
-{
-	int error;
-
-#ifndef __linux__
-	/* Where MSG_DONTWAIT is not honoured in both directions. */
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-		return per__ready_error(-errno);
-#endif
-	error = per__ready_sock_open(loop, sock, fd);
-	return error == 0 ? 0 : per__ready_error(error);
-}
-
-void per__ready_send(struct per__loop *loop, struct per__sock *sock, struct iovec *iov, uint32_t cnt)
-{
-	if (sock->state != PER__SOCK_OPEN)
-		return; /* on_closed is to come and gives the bytes back */
-	PER_ASSERT(cnt > 0);
-	PER_ASSERT(sock->out_cnt == 0);
-	PER_ASSERT(!(sock->flags & PER__READY_F_SENT));
-	sock->out_iov = iov;
-	sock->out_cnt = cnt;
-	per__ready_work_add(loop, sock);
-}
-
-void per__ready_recv_pause(struct per__loop *loop, struct per__sock *sock)
-{
-	(void)loop;
-	sock->flags |= PER__READY_F_PAUSED;
-}
-
-void per__ready_recv_resume(struct per__loop *loop, struct per__sock *sock)
-{
-	sock->flags &= (uint8_t)~PER__READY_F_PAUSED;
-	if (sock->state == PER__SOCK_OPEN && (sock->flags & PER__READY_F_READABLE))
-		per__ready_work_add(loop, sock);
-}
-
-void per__ready_shutdown(struct per__loop *loop, struct per__sock *sock)
-{
-	if (sock->state != PER__SOCK_OPEN)
-		return;
-	PER_ASSERT(sock->out_cnt == 0);
-	/* ENOTCONN: the peer has reset it; its event says so. */
-	(void)shutdown(sock->fd, SHUT_WR);
-	per__ready_count_syscall(loop);
-}
-
-void per__ready_close(struct per__loop *loop, struct per__sock *sock, enum per__close_how how)
-{
-	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
-
-	if (sock->state != PER__SOCK_OPEN)
-		return;
-	if (how == PER__CLOSE_RESET) {
-		(void)setsockopt(sock->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-		per__ready_count_syscall(loop);
-	}
-	per__ready_sock_end(loop, sock, 0);
 }

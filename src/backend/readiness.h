@@ -131,6 +131,7 @@ int per__ready_listen(struct per__loop *loop, struct per__listener *listener);
 void per__ready_unlisten(struct per__loop *loop, struct per__listener *listener);
 int per__ready_adopt(struct per__loop *loop, struct per__sock *sock, int fd);
 void per__ready_send(struct per__loop *loop, struct per__sock *sock, struct iovec *iov, uint32_t cnt);
+void per__ready_send_file(struct per__loop *loop, struct per__sock *sock, struct iovec *iov, uint32_t cnt);
 void per__ready_recv_pause(struct per__loop *loop, struct per__sock *sock);
 void per__ready_recv_resume(struct per__loop *loop, struct per__sock *sock);
 void per__ready_shutdown(struct per__loop *loop, struct per__sock *sock);

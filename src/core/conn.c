@@ -257,7 +257,10 @@ void per__conn_flush(struct per__conn *conn)
 		return;
 	}
 	conn->flags |= PER__CONN_SENDING;
-	loop_of(conn)->be->send(loop_of(conn), &conn->sock, block->iov, block->iov_cnt);
+	if (PER_UNLIKELY(block->file.len != 0))
+		loop_of(conn)->be->send_file(loop_of(conn), &conn->sock, block->iov, block->iov_cnt);
+	else
+		loop_of(conn)->be->send(loop_of(conn), &conn->sock, block->iov, block->iov_cnt);
 	per__conn_watch_rate(conn);
 }
 

@@ -36,6 +36,7 @@ static struct per__out_block *block_append(struct per__conn *conn, size_t bytes)
 	block->iov_cnt = 0;
 	block->ref_cnt = 0;
 	block->iov_pos = 0;
+	block->file.len = 0;
 	block->tail_is_own = false;
 	if (conn->out_last != NULL)
 		conn->out_last->next = block;
@@ -56,13 +57,14 @@ static inline struct per__out_block *block_filling(const struct per__conn *conn)
 
 static inline bool block_has_iov(const struct per__out_block *block)
 {
-	return block->iov_cnt < PER__OUT_IOVS && block->bytes < PER__SEND_MAX_BYTES / 2;
+	return block->iov_cnt < PER__OUT_IOVS && block->bytes < PER__SEND_MAX_BYTES / 2 &&
+	       block->file.len == 0;
 }
 
 /* How many bytes can be copied into block. */
 static inline size_t block_room(const struct per__out_block *block)
 {
-	if (!block->tail_is_own && !block_has_iov(block))
+	if ((!block->tail_is_own && !block_has_iov(block)) || block->file.len != 0)
 		return 0;
 	return block->cap - block->used;
 }
@@ -98,7 +100,7 @@ void per__out_unreserve(struct per__conn *conn)
 	struct per__out_block *block = conn->out_last;
 	struct per__out_block *before = conn->out_first;
 
-	if (block->iov_cnt > 0)
+	if (block->bytes > 0)
 		return; /* it was there before */
 	while (before != block && before->next != block)
 		before = before->next;
@@ -182,6 +184,27 @@ int per__out_lend(struct per__conn *conn, const void *data, size_t len, per_rele
 		release(arg);
 	}
 	return err;
+}
+
+int per__out_file(struct per__conn *conn, const struct per__file_part *file, per_release_fn release,
+		  void *arg)
+{
+	struct per__out_block *block = block_filling(conn);
+
+	PER_ASSERT((conn->flags & PER__CONN_TLS) == 0);
+	if (block == NULL || block->file.len != 0 || block->ref_cnt == PER__OUT_REFS)
+		block = block_append(conn, 0);
+	if (block == NULL) {
+		release(arg);
+		return PER_ENOMEM;
+	}
+	block->file = *file;
+	block->iov[block->iov_cnt].iov_base = &block->file;
+	block->ref[block->ref_cnt++] = (struct per__out_ref){ release, arg };
+	block->bytes += file->len;
+	conn->out_bytes += file->len;
+	per__conn_mark_dirty(conn);
+	return 0;
 }
 
 void per__out_pop(struct per__conn *conn)

@@ -7,7 +7,7 @@
 #ifndef PER_CORE_OUT_H
 #define PER_CORE_OUT_H
 
-#include "base/base.h"
+#include "backend/backend.h"
 #include <peregrine/response.h>
 #include <sys/uio.h>
 
@@ -30,9 +30,10 @@ struct per__out_block {
 	uint64_t bytes; /* in all iovecs together */
 	uint16_t iov_cnt;
 	uint16_t ref_cnt;
-	uint8_t iov_pos;  /* iovecs that per__out_consume() has used up */
-	bool tail_is_own; /* the last iovec ends at data + used and may grow */
-	struct iovec iov[PER__OUT_IOVS];
+	uint8_t iov_pos;                     /* iovecs that per__out_consume() has used up */
+	bool tail_is_own;                    /* the last iovec ends at data + used and may grow */
+	struct per__file_part file;          /* behind the iovecs, if its len is not 0; then nothing more */
+	struct iovec iov[PER__OUT_IOVS + 1]; /* the last one for the place of file */
 	struct per__out_ref ref[PER__OUT_REFS];
 	uint8_t data[];
 };
@@ -57,6 +58,13 @@ int per__out_copy(struct per__conn *conn, const void *data, size_t len);
  * PER_ENOMEM.
  */
 int per__out_lend(struct per__conn *conn, const void *data, size_t len, per_release_fn release, void *arg);
+
+/**
+ * Queues a part of a file (len 1 or more); never for TLS, nor where the backend has no send_file. fd is
+ * lent until release is called, as in per__out_lend().
+ */
+int per__out_file(struct per__conn *conn, const struct per__file_part *file, per_release_fn release,
+		  void *arg);
 
 /** The first block is with the kernel: releases what it had lent and frees it. */
 void per__out_pop(struct per__conn *conn);

@@ -61,6 +61,7 @@ struct per__worker {
 	bool is_acceptor;
 	bool is_stopping;
 	bool is_done;
+	bool may_send_file;   /* SIGPIPE is blocked on its thread */
 	bool may_use_reserve; /* what is taken now is for an error answer */
 	const struct per__conf *conf;
 	struct per__upper upper;

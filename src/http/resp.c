@@ -192,6 +192,29 @@ void per__resp_commit(struct per_req *req, size_t bytes)
 	write_count(req, bytes);
 }
 
+bool per__resp_can_send_file(const struct per_req *req)
+{
+	const struct per__conn *conn = req->conn;
+
+	return conn->worker->may_send_file && conn->worker->loop.be->send_file != NULL &&
+	       (conn->flags & PER__CONN_TLS) == 0;
+}
+
+int per__resp_file(struct per_req *req, int fd, uint64_t off, uint64_t len, per_release_fn release, void *arg)
+{
+	const struct per__file_part file = { .off = off, .len = len, .fd = fd };
+	int err = write_check(req, (size_t)len);
+
+	if (err != 0) {
+		release_now(release, arg);
+		return PER_MIN(err, 0);
+	}
+	err = per__out_file(req->conn, &file, release, arg);
+	if (err == 0)
+		write_count(req, (size_t)len);
+	return err;
+}
+
 /* A chunk around lent bytes. A failure in its middle cannot be mended. */
 static int chunk_lend(struct per_req *req, const void *data, size_t len, per_release_fn release, void *arg)
 {

@@ -54,6 +54,16 @@ int per__resp_whole(struct per_req *req, const struct per__whole *whole);
 int per__resp_reserve(struct per_req *req, uint8_t **pos, size_t *room);
 void per__resp_commit(struct per_req *req, size_t bytes);
 
+/** May per__resp_file() be called: is it no TLS, and can the backend and the thread? */
+bool per__resp_can_send_file(const struct per_req *req);
+
+/**
+ * As per_write_ref(), with a part of a file in place of bytes: what it is now, and in the system's
+ * memory. A file that is shorter by the time it is sent cuts the connection.
+ */
+int per__resp_file(struct per_req *req, int fd, uint64_t off, uint64_t len, per_release_fn release,
+		   void *arg);
+
 /** Runs fn outside of a hook, on the worker's thread: for an answer that goes on. */
 void per__resp_resume(struct per_req *req, void (*fn)(struct per_req *req));
 

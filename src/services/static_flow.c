@@ -11,7 +11,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define READ_BYTES (64u * 1024u) /* of a job */
+#define READ_BYTES (64u * 1024u)     /* of a job */
+#define WINDOW_BYTES (1024u * 1024u) /* of a file that is handed to the kernel at once */
+#define SAMPLE_BYTES (128u * 1024u)  /* one byte in so many is looked at */
 
 /* --- life -------------------------------------------------------------------------------------------- */
 
@@ -203,6 +205,48 @@ static int read_now(struct per__flow *flow, uint64_t left)
 	return PER_ESYS; /* an error, or the file has become shorter */
 }
 
+/* --- by the kernel ----------------------------------------------------------------------------------- */
+
+/*
+ * Is this part of the file in the system's memory? A byte in each SAMPLE_BYTES is read, and the last one:
+ * what is dropped from memory goes in pieces larger than that as a rule. If it is wrong the worker waits
+ * for a disk once.
+ */
+static bool is_in_memory(int fd, uint64_t pos, uint64_t len)
+{
+#ifdef RWF_NOWAIT
+	uint64_t end = pos + len;
+	uint8_t byte;
+	struct iovec iov = { &byte, 1 };
+
+	for (uint64_t at = pos; at < end; at += SAMPLE_BYTES) {
+		if (preadv2(fd, &iov, 1, (off_t)at, RWF_NOWAIT) != 1)
+			return false;
+	}
+	return preadv2(fd, &iov, 1, (off_t)(end - 1), RWF_NOWAIT) == 1;
+#else
+	(void)fd;
+	(void)pos;
+	(void)len;
+	return false;
+#endif
+}
+
+/* Hands a part of the file to the kernel. Returns as read_now(). */
+static int file_now(struct per__flow *flow, uint64_t left)
+{
+	uint64_t len = PER_MIN(left, (uint64_t)WINDOW_BYTES);
+	int err;
+
+	if (!is_in_memory(flow->variant->fd, flow->pos, len))
+		return read_now(flow, left);
+	per__cache_lend(flow->entry);
+	err = per__resp_file(flow->req, flow->variant->fd, flow->pos, len, per__entry_release, flow->entry);
+	if (err == 0)
+		flow->pos += len;
+	return err;
+}
+
 /* --- sending ----------------------------------------------------------------------------------------- */
 
 static int lend_now(struct per__flow *flow, uint64_t left)
@@ -269,7 +313,9 @@ static int flow_step(struct per__flow *flow)
 		part_begin(flow);
 		return 0;
 	}
-	return flow->variant->fd < 0 ? lend_now(flow, left) : read_now(flow, left);
+	if (flow->variant->fd < 0)
+		return lend_now(flow, left);
+	return per__resp_can_send_file(flow->req) ? file_now(flow, left) : read_now(flow, left);
 }
 
 static void flow_fill(struct per_req *req)

@@ -7,12 +7,13 @@
 
 #include "base/mem.h"
 #include "base/num.h"
-#include "services/static_mime.h"
+#include "http/mime.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define NS_PER_S INT64_C(1000000000)
 #define READS_MAX 3u /* how often a file that changes while it is read is begun again */
 
 #if defined(__APPLE__)
@@ -75,7 +76,7 @@ static int status_of(int err)
 
 static int64_t ns_of(const struct timespec *time)
 {
-	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+	return (int64_t)time->tv_sec * NS_PER_S + time->tv_nsec;
 }
 
 struct per__file_id per__file_id_of(const struct stat *stat)
@@ -138,6 +139,12 @@ static bool path_join(char *dst, per_str path, const char *more)
 	return true;
 }
 
+/* By whole seconds: brotli and others give what they make the time of the original, without the fraction. */
+static bool is_older(const struct per__file_id *id, const struct per__file_id *than)
+{
+	return id->modified_ns / NS_PER_S < than->modified_ns / NS_PER_S;
+}
+
 /*
  * Opens the siblings of a file. One that is older than it, or that cannot be read, is not used, but
  * noted, so that a change of it is seen. Returns 0, or PER__LOAD_WOULD_WAIT, PER__LOAD_NO_DESCRIPTOR.
@@ -156,7 +163,7 @@ static int siblings_open(const struct per__load *load, per_str path, struct sour
 		status = source_open(load, name, &sources[i]);
 		if (status == PER__LOAD_WOULD_WAIT || status == PER__LOAD_NO_DESCRIPTOR)
 			return status;
-		if (status == 0 && sources[i].id.modified_ns < sources[PER__PLAIN].id.modified_ns) {
+		if (status == 0 && is_older(&sources[i].id, &sources[PER__PLAIN].id)) {
 			close(sources[i].fd);
 			sources[i].fd = -1;
 		} else if (status != 0 && per__below_stat(&load->below, name, &stat) == 0) {
@@ -333,7 +340,7 @@ static struct per__variant *variant_new(const struct head *head, bool has_room)
 	struct per__text text = per__text_make(NULL, 0);
 	struct per__variant *variant;
 	size_t content = has_room ? (size_t)head->id->size : 0;
-	int64_t modified_s = head->id->modified_ns / 1000000000;
+	int64_t modified_s = head->id->modified_ns / NS_PER_S;
 	size_t head_len;
 
 	/* An origin server must not send a time that is still to come (RFC 9110 section 8.8.2.1). */

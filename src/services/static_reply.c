@@ -6,7 +6,7 @@
  */
 #include "services/static_files.h"
 
-#include "services/static_mime.h"
+#include "http/mime.h"
 #include <string.h>
 
 #define LOCATION_BYTES_MAX 16384u
