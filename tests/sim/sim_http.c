@@ -5,6 +5,7 @@
  */
 #include "sim/sim_http.h"
 
+#include "core/secure.h"
 #include "server.h"
 #include "sim/sim_http_app.h"
 
@@ -104,6 +105,11 @@ void sim_http_check_empty(struct sim_http *http)
 	SIM_HTTP_CHECK(http, worker->blocks.used == 0);
 	SIM_HTTP_CHECK(http, worker->overflow.used_bytes == 0);
 	SIM_HTTP_CHECK(http, worker->wheel.set_cnt == 0);
+	if (worker->secure != NULL) {
+		SIM_HTTP_CHECK(http, worker->secure->slab.used == 0);
+		SIM_HTTP_CHECK(http, worker->secure->in_progress == 0);
+		SIM_HTTP_CHECK(http, !per__handshakes_wait(worker));
+	}
 	SIM_HTTP_CHECK(http, http->begun == http->done);
 	SIM_HTTP_CHECK(http, http->lent == http->released);
 }
@@ -182,8 +188,16 @@ static void expect_failed(struct sim_http *http, const uint8_t *data, size_t len
 void sim_http_expect(struct sim_http *http, struct per__sim_peer *peer, const uint8_t *kinds, size_t count,
 		     bool is_prefix)
 {
-	size_t len, pos = 0;
+	size_t len;
 	const uint8_t *received = sim_peer_received(peer, &len);
+
+	sim_http_expect_bytes(http, received, len, kinds, count, is_prefix);
+}
+
+void sim_http_expect_bytes(struct sim_http *http, const uint8_t *received, size_t len, const uint8_t *kinds,
+			   size_t count, bool is_prefix)
+{
+	size_t pos = 0;
 	uint8_t *data = malloc(len + 1);
 
 	if (data == NULL)

@@ -86,6 +86,10 @@ per_stats sim_http_stats(const struct sim_http *http);
 void sim_http_expect(struct sim_http *http, struct per__sim_peer *peer, const uint8_t *kinds, size_t count,
 		     bool is_prefix);
 
+/** The same of bytes that the caller has. */
+void sim_http_expect_bytes(struct sim_http *http, const uint8_t *received, size_t len, const uint8_t *kinds,
+			   size_t count, bool is_prefix);
+
 /** Has the peer received the whole answers to the cases? Cheap: looks at lengths. */
 bool sim_http_has_all(struct per__sim_peer *peer, const uint8_t *kinds, size_t count);
 
