@@ -152,9 +152,13 @@ static size_t record_bytes(struct per__secure *secure, int64_t now_ns)
 	return secure->ramp_bytes >= RAMP_SMALL_BYTES ? RECORD_MIDDLE : RECORD_SMALL;
 }
 
-/* Room for the records of what is queued, or of as much of it as the memory allows. */
+/*
+ * Room for the records of what is queued, or of as much of it as the memory allows. When that is used up, the
+ * blocks that are set aside for errors are there for all: sealing gives memory of the queue back.
+ */
 static struct per__wire *wire_reserve(struct per__conn *conn)
 {
+	struct per__worker *worker = conn->worker;
 	size_t records = conn->out_bytes / RECORD_SMALL + 1;
 	size_t wanted = PER_MIN(conn->out_bytes + records * PER__TLS_OVERHEAD_MAX,
 				(size_t)PER__SEAL_BYTES - sizeof(struct per__wire));
@@ -163,7 +167,12 @@ static struct per__wire *wire_reserve(struct per__conn *conn)
 	if (wire != NULL && wire->cap - wire->used >= wanted)
 		return wire;
 	wire = wire_append(conn, wanted);
-	return wire != NULL ? wire : wire_append(conn, 1);
+	if (PER_UNLIKELY(wire == NULL)) {
+		worker->may_use_reserve = true;
+		wire = wire_append(conn, 1);
+		worker->may_use_reserve = false;
+	}
+	return wire;
 }
 
 /* One record from the beginning of the queue. Returns 0, or a negative PER_E*: the connection is broken. */
@@ -197,7 +206,9 @@ static void queue_seal(struct per__conn *conn)
 	struct per__wire *wire = wire_reserve(conn);
 	int err = wire != NULL ? 0 : PER_ENOMEM;
 
-	while (err == 0 && conn->out_first != NULL && wire->cap - wire->used > 2 * PER__TLS_OVERHEAD_MAX)
+	/* A client that wants small fragments gets more overhead, which may have begun another block. */
+	while (err == 0 && conn->out_first != NULL && conn->secure->wire_last == wire &&
+	       wire->cap - wire->used > 2 * PER__TLS_OVERHEAD_MAX)
 		err = record_seal(conn, wire);
 	if (PER_UNLIKELY(err != 0))
 		per__conn_close(conn, PER__CLOSE_RESET);
@@ -227,10 +238,15 @@ struct per__wire *per__secure_seal(struct per__conn *conn)
 
 bool per__secure_sent(struct per__conn *conn)
 {
-	bool has_carried = conn->secure->wire_first->plain > 0;
+	struct per__secure *secure = conn->secure;
 
+	if (secure->wire_first->plain > 0)
+		secure->flags |= PER__SECURE_CARRIED;
 	wire_pop(conn);
-	return has_carried;
+	if (secure->wire_first != NULL || (secure->flags & PER__SECURE_CARRIED) == 0)
+		return false;
+	secure->flags &= ~(uint32_t)PER__SECURE_CARRIED;
+	return true;
 }
 
 /*

@@ -37,7 +37,7 @@ enum {
 	PER__SECURE_QUEUED = 1 << 2,  /* waits for its turn of the handshake */
 	PER__SECURE_FAILED = 1 << 3,  /* nothing is opened or sealed any more */
 	PER__SECURE_ENDED = 1 << 4,   /* close_notify was put out */
-	PER__SECURE_EARLY = 1 << 5,   /* 0-RTT: the handshake is not complete */
+	PER__SECURE_CARRIED = 1 << 5, /* bytes of the queue have been sent since the wire was empty */
 };
 
 /* One for each connection of TLS: worker->secure->slab. */
@@ -100,7 +100,10 @@ void per__secure_eof(struct per__conn *conn);
  */
 struct per__wire *per__secure_seal(struct per__conn *conn);
 
-/** wire_first is with the kernel. Returns true when bytes of the queue were in it. */
+/**
+ * wire_first is with the kernel. Returns true when the wire is empty and bytes of the queue were in it: behind
+ * them TLS may have put something of its own.
+ */
 bool per__secure_sent(struct per__conn *conn);
 
 /** The connection is gone: frees what it had. */

@@ -534,7 +534,7 @@ static void h1_on_timeout(struct per__conn *conn)
 	conn->flags |= PER__CONN_TIMED_OUT;
 	per__count(&conn->worker->counters.timeouts, 1);
 	if (req == NULL)
-		per__conn_close(conn, PER__CLOSE_NORMAL);
+		per__conn_finish(conn, false);
 	else
 		exchange_fail(conn, 408, PER_ETIMEDOUT);
 }

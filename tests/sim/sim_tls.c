@@ -116,8 +116,19 @@ void sim_tls_begin(struct sim_tls *world, uint64_t seed, sim_http_change change)
 	sim_http_begin(&world->http, seed, want_tls);
 }
 
+static bool has_attached(const struct sim_tls *world)
+{
+	for (unsigned i = 0; i < world->client_cnt; i++) {
+		if (sim_peer_is_attached(world->clients[i]->peer))
+			return true;
+	}
+	return false;
+}
+
 void sim_tls_end(struct sim_tls *world)
 {
+	if (!world->http.is_stopped)
+		SIM_TLS_RUN_UNTIL(world, !has_attached(world));
 	while (world->client_cnt > 0)
 		sim_tls_client_free(world->clients[world->client_cnt - 1]);
 	SSL_SESSION_free(world->session);
@@ -239,8 +250,11 @@ void sim_tls_flush(struct sim_tls_client *client)
 	uint64_t end;
 	char *data;
 	long len = BIO_get_mem_data(SSL_get_wbio(client->ssl), &data);
-	size_t first = (size_t)len;
+	size_t first;
 
+	if (wish->stalls_at != 0)
+		len = (long)PER_MIN((uint64_t)len, wish->stalls_at - client->sent);
+	first = (size_t)len;
 	if (len > 0 && !client->sent_fin) {
 		end = client->sent + (uint64_t)len;
 		if (client->sent < wish->cut_at && wish->cut_at <= end)

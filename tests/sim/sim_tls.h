@@ -24,6 +24,7 @@ struct sim_tls_wish {
 	bool is_resuming;     /* with the newest ticket of the world, which has to be there */
 	bool cuts_randomly;   /* what it sends arrives in random pieces at random times */
 	uint64_t cut_at;      /* what it sends in all pauses there */
+	uint64_t stalls_at;   /* nothing behind this is ever sent; 0: all */
 	bool ends_at_cut;     /* or is over there */
 	bool distrusts;       /* it does not take the server's certificate */
 	uint64_t flip_at;     /* this byte arrives changed */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ctest: timeout=300
  * sim_tls_moments_test.c - TLS at every moment, one after the other: each kind of handshake and the request
- * behind it cut, ended, reset and falsified at every byte, the server's side shortened and reset at every byte.
+ * behind it cut, ended, reset and falsified at every byte, the server's side shortened and reset at each.
  * Afterwards nothing may be left, and an answer is whole or the client knows that it is not.
  */
 #include "sim/sim_tls.h"

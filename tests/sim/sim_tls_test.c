@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ctest: timeout=240
- * sim_tls_test.c - HTTP over TLS under simulation, at random: several clients of OpenSSL, handshakes of every kind,
- * pipelined requests in records of any size, key updates, slow readers, every way to end, cut and shortened anywhere.
+ * sim_tls_test.c - HTTP over TLS under simulation, at random: clients of OpenSSL, each kind of handshake,
+ * requests in records of any size, key updates, slow readers, every way to end, cut and shortened anywhere.
  * The plaintext has to be the expected one, and nothing may be left. PER_SEED=0x... runs that schedule alone;
  * PER_SIM_SECONDS says for how long new seeds are tried (default 5).
  */
@@ -150,7 +150,7 @@ static void visit_check(struct sim_tls *world, const struct visit *visit, bool w
 	SIM_HTTP_CHECK(&world->http, client->is_resumed == client->wish.is_resuming);
 }
 
-/* One schedule: two rounds, so that sessions can be resumed. Everything that happens is chosen by the seed. */
+/* One schedule: two rounds, so that sessions can be resumed. Everything is chosen by the seed. */
 static void schedule_run(uint64_t seed, bool with_resets)
 {
 	struct sim_tls world;
