@@ -101,8 +101,8 @@ void per__secure_eof(struct per__conn *conn);
 struct per__wire *per__secure_seal(struct per__conn *conn);
 
 /**
- * wire_first is with the kernel. Returns true when the wire is empty and bytes of the queue were in it: behind
- * them TLS may have put something of its own.
+ * wire_first is with the kernel. Returns true when the wire is empty and bytes of the queue were in it:
+ * behind them TLS may have put something of its own.
  */
 bool per__secure_sent(struct per__conn *conn);
 
