@@ -27,11 +27,27 @@ static void name_add(struct names *names, const char *text, unsigned host)
 	names->exact[names->exact_count++] = (struct name){ text, strlen(text), host };
 }
 
-bool names_make(struct names *names, const struct config *config)
+/* The host whose certificate comes first: one without names, else the first (engine.c has the same order). */
+static unsigned first_certificate(const struct config *config)
+{
+	unsigned first = config->hosts_count;
+
+	for (unsigned i = config->hosts_count; i > 0; i--) {
+		const struct config_host *host = &config->hosts[i - 1];
+
+		if (host->certificates_count > 0 && host->names_count == 0)
+			return i - 1;
+		if (host->certificates_count > 0)
+			first = i - 1;
+	}
+	return first < config->hosts_count ? first : 0;
+}
+
+bool names_make(struct names *names, const struct config *config, bool is_tls)
 {
 	size_t count = 1;
 
-	*names = (struct names){ 0 };
+	*names = (struct names){ .is_one_label = is_tls };
 	for (unsigned i = 0; i < config->hosts_count; i++)
 		count += config->hosts[i].names_count;
 	names->exact = calloc(count, sizeof(*names->exact));
@@ -39,11 +55,15 @@ bool names_make(struct names *names, const struct config *config)
 	if (names->exact == NULL || names->wild == NULL)
 		return false;
 	for (unsigned i = 0; i < config->hosts_count; i++) {
+		if (is_tls && config->hosts[i].certificates_count == 0)
+			continue;
 		for (unsigned k = 0; k < config->hosts[i].names_count; k++)
 			name_add(names, config->hosts[i].names[k], i);
 		if (config->hosts[i].names_count == 0)
 			names->fallback = i;
 	}
+	if (is_tls)
+		names->fallback = first_certificate(config);
 	qsort(names->exact, names->exact_count, sizeof(*names->exact), name_compare);
 	qsort(names->wild, names->wild_count, sizeof(*names->wild), name_compare);
 	return true;
@@ -103,8 +123,11 @@ unsigned names_find(const struct names *names, per_str host)
 	found = find(names->exact, names->exact_count, name, len);
 	/* an ending begins with a dot, and something stands before it */
 	for (size_t i = 1; i < len && found == NULL && names->wild_count > 0; i++) {
-		if (name[i] == '.')
-			found = find(names->wild, names->wild_count, name + i, len - i);
+		if (name[i] != '.')
+			continue;
+		found = find(names->wild, names->wild_count, name + i, len - i);
+		if (names->is_one_label)
+			break;
 	}
 	return found != NULL ? found->host : names->fallback;
 }

@@ -18,14 +18,17 @@ struct names {
 	struct name *exact, *wild; /* sorted */
 	size_t exact_count, wild_count;
 	unsigned fallback; /* the host for everybody else */
+	bool is_one_label; /* how much a star stands for */
 };
 
 /**
  * Makes the table of a configuration, which has to outlive it.
  *
+ * is_tls   as TLS sees it: only hosts that have certificates, stars for one label (RFC 9525 section 6.3),
+ *          and the first certificate for everybody else
  * returns  true, or false when out of memory; names_free() in any case
  */
-bool names_make(struct names *names, const struct config *config);
+bool names_make(struct names *names, const struct config *config, bool is_tls);
 void names_free(struct names *names);
 
 /**

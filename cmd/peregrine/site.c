@@ -10,6 +10,27 @@
 
 #define TEXT PER_S("text/plain")
 
+/* What is asked of the clients of a host, the configuration's defaults filled in. */
+static enum config_client_auth client_auth(const struct config *config, const struct config_host *host)
+{
+	const enum config_client_auth auth =
+		host->client_auth != CLIENT_AUTH_DEFAULT ? host->client_auth : config->tls.client_auth;
+
+	return auth != CLIENT_AUTH_DEFAULT ? auth : CLIENT_AUTH_OFF;
+}
+
+static bool is_asked_alike(const struct config *config, const struct config_host *a,
+			   const struct config_host *b)
+{
+	const char *ca_a = a->client_ca != NULL ? a->client_ca : config->tls.client_ca;
+	const char *ca_b = b->client_ca != NULL ? b->client_ca : config->tls.client_ca;
+
+	if (client_auth(config, a) != client_auth(config, b))
+		return false;
+	return client_auth(config, a) == CLIENT_AUTH_OFF || ca_a == ca_b ||
+	       (ca_a != NULL && ca_b != NULL && strcmp(ca_a, ca_b) == 0);
+}
+
 static unsigned roots_count(const struct config *config)
 {
 	unsigned count = 0;
@@ -24,12 +45,15 @@ static bool site_make(struct site *site, struct logger *logger)
 	const unsigned share = roots_count(site->config);
 
 	site->hosts = calloc(site->config->hosts_count, sizeof(*site->hosts));
-	if (!names_make(&site->names, site->config) || site->hosts == NULL) {
+	if (!names_make(&site->names, site->config, false) ||
+	    !names_make(&site->tls_names, site->config, true) || site->hosts == NULL) {
 		logger_say(logger, PER_LOG_ERROR, "out of memory");
 		return false;
 	}
 	for (unsigned i = 0; i < site->config->hosts_count; i++) {
 		site->host_count++;
+		if (client_auth(site->config, &site->config->hosts[i]) != CLIENT_AUTH_OFF)
+			site->has_client_auth = true;
 		if (!host_make(&site->hosts[i], site->config, &site->config->hosts[i], share, logger))
 			return false;
 	}
@@ -61,8 +85,27 @@ void site_free(struct site *site)
 	for (unsigned i = 0; i < site->host_count; i++)
 		host_free(&site->hosts[i]);
 	names_free(&site->names);
+	names_free(&site->tls_names);
 	free(site->hosts);
 	free(site);
+}
+
+/*
+ * The name in the handshake has decided who was asked for a certificate, the Host field decides what is
+ * served: a host must not be reached through another one that asks otherwise (RFC 9110 section 15.5.20).
+ */
+static bool is_misdirected(const struct site *site, const per_req *req, const struct config_host *asked)
+{
+	const bool is_required = client_auth(site->config, asked) == CLIENT_AUTH_REQUIRED;
+	const struct config_host *met;
+	per_tls_info info;
+
+	if (per_req_tls(req, &info) != 0)
+		return is_required && !asked->https_redirect;
+	if (is_required && info.client != PER_TLS_CLIENT_VERIFIED) /* a connection from before a reload */
+		return true;
+	met = &site->config->hosts[names_find(&site->tls_names, info.server_name)];
+	return !is_asked_alike(site->config, asked, met);
 }
 
 static int health_answer(per_req *req)
@@ -84,5 +127,7 @@ int site_answer(const struct site *site, per_req *req)
 
 	if (site->health.ptr != NULL && per_str_equal(per_req_path(req), site->health))
 		return health_answer(req);
+	if (site->has_client_auth && is_misdirected(site, req, site->hosts[host].config))
+		return per_reply(req, 421, TEXT, PER_S("Misdirected Request\n"));
 	return host_answer(&site->hosts[host], req, site->welcome);
 }

@@ -13,6 +13,8 @@ struct site {
 	const struct config *config;
 	const struct welcome *welcome;
 	struct names names;
+	struct names tls_names; /* which host's certificates a handshake has got */
+	bool has_client_auth;   /* somebody is asked for a certificate */
 	struct host *hosts;
 	unsigned host_count;
 	per_str health; /* path of the health check; absent: none */

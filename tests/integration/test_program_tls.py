@@ -130,6 +130,36 @@ def hosts_have_their_own_certificates(t):
                 check(isinstance(got, ssl.SSLError), "a TLS alert without a certificate that ca.pem has signed", got)
 
 
+@suite.case("RFC 9110 15.5.20")
+def hosts_that_ask_for_certificates_cannot_be_reached_around(t):
+    """The name in the handshake decides who is asked for a certificate, the Host field what is served: both have to agree."""
+    hosts = LISTEN + """hosts:
+  - {names: [open.org], root: one, certificates: [{cert: one.pem, key: one.key}]}
+  - {names: [closed.org, "*.closed.org"], root: two, certificates: [{cert: two.pem, key: two.key}], client_auth: required, client_ca: ca.pem}
+  - {names: [asked.org], root: two, certificates: [{cert: two.pem, key: two.key}], client_auth: optional, client_ca: ca.pem}
+"""
+    with Folder() as folder:
+        prepare(folder)
+        client = os.path.join(folder.path, "client")
+        with t.serving(start(t, folder, hosts)) as server:
+            def status(sni, host, client=None):
+                with TlsConn(server, sni, client=client) as c:
+                    return c.ask(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).status
+            for sni, host, who, wanted in (
+                    ("open.org", "open.org", None, 200), ("closed.org", "closed.org", client, 200),
+                    ("closed.org", "a.closed.org:8443", client, 200), ("asked.org", "asked.org", None, 200),
+                    ("open.org", "closed.org", None, 421), ("open.org", "CLOSED.org.", None, 421), (None, "closed.org", None, 421),
+                    ("other.org", "closed.org", None, 421), ("asked.org", "closed.org", None, 421),
+                    ("asked.org", "closed.org", client, 421), ("open.org", "asked.org", None, 421),
+                    ("closed.org", "open.org", client, 421),
+                    # TLS's wildcards are for one label, ours for any number
+                    ("a.b.closed.org", "a.b.closed.org", None, 421), ("a.closed.org", "a.b.closed.org", client, 200)):
+                equal(status(sni, host, who), wanted, f"status for {host} after a handshake with {sni}")
+            with server.connect() as c:  # and without TLS nobody is asked
+                equal(c.ask(b"GET / HTTP/1.1\r\nHost: closed.org\r\n\r\n").status, 421, "status without TLS")
+                equal(c.ask(b"GET / HTTP/1.1\r\nHost: open.org\r\n\r\n").status, 200, "status without TLS")
+
+
 @suite.case()
 def plain_requests_are_sent_to_https(t):
     with Folder() as folder:
