@@ -29,6 +29,8 @@ bool per_str_equal_nocase(per_str a, per_str b)
 		return a.ptr == b.ptr;
 	if (a.len != b.len)
 		return false;
+	if (memcmp(a.ptr, b.ptr, a.len) == 0)
+		return true; /* most names are sent as everybody writes them */
 	for (size_t i = 0; i < a.len; i++) {
 		if (lower(a.ptr[i]) != lower(b.ptr[i]))
 			return false;

@@ -10,7 +10,7 @@ import sys
 SKIPPED_FOLDERS = {"build", "node_modules", "corpus", "__pycache__"}
 CONFIGURATION = "docs/configuration.md"
 STRUCTS = [("per_config", "config.h"), ("per_listen", "config.h"), ("per_handler", "config.h"),
-           ("per_tls_config", "tls.h"), ("per_tls_cert", "tls.h"), ("per_ws_config", "ws.h"), ("per_ws_handler", "ws.h"),
+           ("per_tls_config", "tls.h"), ("per_tls_cert", "tls.h"), ("per_access_log_config", "access_log.h"), ("per_ws_config", "ws.h"), ("per_ws_handler", "ws.h"),
            ("per_static_config", "static.h"), ("per_static_field", "static.h"), ("per_static_type", "static.h"),
            ("per_static_error_page", "static.h")]
 # where config.c and per_config call the same setting by different names

@@ -107,7 +107,8 @@ bool logger_open(struct logger *logger, const char *path)
 	if (logger->file_fd < 0) {
 		logger->file_fd = fd;
 	} else {
-		(void)dup3(fd, logger->file_fd, O_CLOEXEC);
+		(void)dup2(fd, logger->file_fd);
+		(void)fcntl(logger->file_fd, F_SETFD, FD_CLOEXEC);
 		close(fd);
 	}
 	atomic_store(&logger->fd, logger->file_fd);

@@ -38,7 +38,7 @@ static const char page_style[] =
 	"body{margin:0;min-height:100vh;display:grid;place-items:center;padding:24px;"
 	"background:var(--ground);color:var(--ink);"
 	"font:16px/1.55 system-ui,-apple-system,\"Segoe UI\",Roboto,sans-serif}\n"
-	"main{width:100%;max-width:640px;background:var(--card);border:1px solid var(--line);"
+	"main{width:100%;min-width:0;max-width:640px;background:var(--card);border:1px solid var(--line);"
 	"border-radius:16px;padding:36px 40px;box-shadow:0 12px 40px rgba(10,25,45,.08)}\n"
 	"header{display:flex;align-items:center;gap:16px}\n"
 	"svg{width:52px;height:52px;fill:var(--blue);flex:none}\n"
@@ -73,7 +73,7 @@ static const char page_begin[] =
 	"<dl>\n";
 
 static const char page_end[] =
-	"<footer>This page is built into the program and shown while nothing else is served.</footer>\n"
+	"<footer>This page is built into the program. With a directory it serves the files there.</footer>\n"
 	"</main>\n"
 	"</body>\n"
 	"</html>\n";
@@ -140,7 +140,7 @@ static void add_commands(struct welcome *welcome, const per_server *server)
 	add_text(welcome, address);
 	add(welcome, "/\ncurl ");
 	add_text(welcome, address);
-	add(welcome, "/healthz\nperegrine --probe\nperegrine --help</pre>\n");
+	add(welcome, "/healthz\nperegrine DIRECTORY\nperegrine --probe\nperegrine --help</pre>\n");
 }
 
 void welcome_render(struct welcome *welcome, const per_server *server)

@@ -8,6 +8,7 @@
 #ifndef PEREGRINE_PEREGRINE_H
 #define PEREGRINE_PEREGRINE_H
 
+#include <peregrine/access_log.h>
 #include <peregrine/config.h>
 #include <peregrine/request.h>
 #include <peregrine/response.h>

@@ -60,6 +60,17 @@ PER_API int per_reply_ref(per_req *req, int status, per_str content_type, per_st
 			  per_release_fn release, void *arg);
 
 /**
+ * Answers with an error in words, in the form that the client reads (Accept): a page for a browser, an object
+ * with status and reason for a program that prefers JSON, else a line of text. Fields that were added with
+ * per_header() before are sent too.
+ *
+ * status   400 to 599
+ * returns  as per_reply()
+ * source   RFC 9110 sections 12.5.1 and 15
+ */
+PER_API int per_reply_error(per_req *req, int status);
+
+/**
  * Begins a streamed answer. Then per_write() any number of times and per_end() once, now, from on_writable,
  * or from a function that was posted. Content-Type is added with per_header().
  *

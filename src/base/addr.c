@@ -298,3 +298,27 @@ int per__peer_format(const struct per__peer *peer, char *buf, size_t cap)
 		return clip(snprintf(buf, cap, "unknown"), cap);
 	}
 }
+
+size_t per__peer_format_ip(const struct per__peer *peer, char *buf)
+{
+	size_t len = 0;
+
+	switch (peer->family) {
+	case 1:
+		memcpy(buf, "unix:", 5);
+		return 5;
+	case 4: /* for each line of an access log; inet_ntop() would go through printf() */
+		for (int i = 0; i < 4; i++) {
+			len += per__num_to_dec(buf + len, peer->ip[i]);
+			buf[len++] = '.';
+		}
+		return len - 1;
+	case 6:
+		if (inet_ntop(AF_INET6, peer->ip, buf, INET6_ADDRSTRLEN) != NULL)
+			return strlen(buf);
+		/* fallthrough */
+	default:
+		memcpy(buf, "unknown", 7);
+		return 7;
+	}
+}

@@ -51,6 +51,9 @@ void per__peer_set_ip6(struct per__peer *peer, const uint8_t ip[16]); /* the sam
  */
 int per__peer_format(const struct per__peer *peer, char *buf, size_t cap);
 
+/** Writes the address alone: "192.0.2.1", "2001:db8::1", "unix:", "unknown". No NUL; room for 64 bytes. */
+size_t per__peer_format_ip(const struct per__peer *peer, char *buf);
+
 /** An IPv4 or IPv6 literal and nothing else, into family (4 or 6) and bytes in network order. */
 bool per__ip_parse(const char *src, size_t len, uint8_t *family, uint8_t ip[16]);
 

@@ -37,3 +37,11 @@ int64_t per__clock_wall_s(void)
 	PER_ASSERT(clock_gettime(CLOCK_CHEAP_WALL, &now) == 0);
 	return (int64_t)now.tv_sec;
 }
+
+int64_t per__clock_wall_ms(void)
+{
+	struct timespec now;
+
+	PER_ASSERT(clock_gettime(CLOCK_CHEAP_WALL, &now) == 0);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}

@@ -14,6 +14,9 @@ int64_t per__clock_now_ns(void);
 /** Seconds since 1970, UTC. */
 int64_t per__clock_wall_s(void);
 
+/** Milliseconds since 1970, UTC; as cheap and as coarse as the others. */
+int64_t per__clock_wall_ms(void);
+
 #define PER__DATE_LEN 29u
 
 /**

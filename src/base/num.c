@@ -4,18 +4,44 @@
  */
 #include "base/num.h"
 
+#include <string.h>
+
+/* Decimal digits: a bit is worth log10(2) = 1233 / 4096 of one, and a comparison tells the rest. */
+static size_t dec_len(uint64_t value)
+{
+	static const uint64_t powers[PER__NUM_DEC_MAX] = {
+#define P4(p) (p), (p)*10, (p)*100, (p)*1000
+		P4(UINT64_C(1)),
+		P4(UINT64_C(10000)),
+		P4(UINT64_C(100000000)),
+		P4(UINT64_C(1000000000000)),
+		P4(UINT64_C(10000000000000000)),
+#undef P4
+	};
+	size_t least = (size_t)(64 - __builtin_clzll(value | 1)) * 1233 >> 12;
+
+	return least + ((value | 1) >= powers[least]);
+}
+
 size_t per__num_to_dec(char *dst, uint64_t value)
 {
-	size_t len = 1;
-	size_t pos;
+	/* two digits a step: lengths, statuses and addresses are written for every response */
+	static const char pairs[] = "0001020304050607080910111213141516171819"
+				    "2021222324252627282930313233343536373839"
+				    "4041424344454647484950515253545556575859"
+				    "6061626364656667686970717273747576777879"
+				    "8081828384858687888990919293949596979899";
+	size_t len = dec_len(value);
+	size_t pos = len;
 
-	for (uint64_t rest = value; rest >= 10; rest /= 10)
-		len++;
-	pos = len;
-	do {
-		dst[--pos] = (char)('0' + value % 10);
-		value /= 10;
-	} while (pos > 0);
+	for (; value >= 100; value /= 100) {
+		pos -= 2;
+		memcpy(dst + pos, pairs + 2 * (value % 100), 2);
+	}
+	if (value >= 10)
+		memcpy(dst, pairs + 2 * value, 2);
+	else
+		dst[0] = (char)('0' + value);
 	return len;
 }
 

@@ -74,7 +74,9 @@ static per_str field_find(const struct per__field *fields, size_t cnt, const uin
 	for (size_t i = 0; i < cnt; i++) {
 		const struct per__field *field = &fields[i];
 
+		/* the first letter without a call: not many names share it and the length */
 		if (field->name_len == name.len &&
+		    ((text[field->name_off] ^ (uint8_t)name.ptr[0]) & 0x5f) == 0 &&
 		    per_str_equal_nocase(per_str_make((const char *)text + field->name_off, name.len), name))
 			return per_str_make((const char *)text + field->value_off, field->value_len);
 	}

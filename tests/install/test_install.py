@@ -175,7 +175,24 @@ class Install:
         assert done.returncode != 0 and "99.0" in done.stderr, done.stderr
 
     def test_program_answers(self):
+        if not sys.platform.startswith("linux") and not os.path.exists(os.path.join(self.prefix, "bin", "peregrine")):
+            return "the program was not built: it needs libcyaml"
         self.serve(self.find("peregrine"), "--port", "0", pattern=r"address +http://\S+?:(\d+)", expected=None)
+        return None
+
+    def test_units_manual_and_example_are_installed(self):
+        if not sys.platform.startswith("linux"):
+            return "units are a matter of systemd"
+        with open(self.find("peregrine.service"), encoding="ascii") as file:
+            start = re.search(r"^ExecStart=(\S+)", file.read(), re.MULTILINE).group(1)
+        assert start.endswith("/bin/peregrine"), start
+        for name in ("peregrine.socket", "peregrine.yaml"):
+            self.find(name)
+        if not shutil.which("scdoc"):
+            return "scdoc is not installed: no manual pages"
+        for name in ("man1/peregrine.1", "man5/peregrine.yaml.5"):
+            assert self.find(os.path.basename(name)).endswith(name), name
+        return None
 
     def test_shared_library_exports_public_names_only(self):
         if sys.platform == "darwin":

@@ -104,6 +104,26 @@ def statuses_outside_200_to_599_are_refused(t):
             equal(c.get(f"/status/{status}").body, b"refused %d\n" % EINVAL, "answer", f"/status/{status}")
 
 
+@suite.case("RFC 9110 12.5.1, 15")
+def errors_in_the_form_that_the_client_reads(t):
+    browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    with app(t).connect() as c:
+        got = c.get("/error/404", browser)
+        equal((got.status, got.get("content-type"), got.get("x-before")), (404, "text/html; charset=utf-8", "kept"))
+        check("default-src 'none'" in got.get("content-security-policy"), "a page that loads nothing", got)
+        check(b"<b>404</b>Not Found" in got.body and got.body.endswith(b"</html>\n"), "the page", got.body)
+        got = c.get("/error/503", "Accept: application/json, */*")
+        equal((got.status, got.get("content-type"), got.body),
+              (503, "application/json", b'{"status":503,"reason":"Service Unavailable"}\n'))
+        for fields in ([], ["Accept: */*"], ["Accept: image/png", "Accept: text/html;q=0"]):
+            got = c.get("/error/410", *fields)
+            equal((got.status, got.get("content-type"), got.body), (410, "text/plain", b"Gone\n"), "text", fields)
+        equal(c.get("/error/404", "Accept: a/b", browser).get("content-type"), "text/html; charset=utf-8", "a second line")
+        equal(c.get("/error/404", browser, method="HEAD").body, b"")
+        for status in (200, 304, 399, 600):
+            equal(c.get(f"/error/{status}").body, b"refused %d\n" % EINVAL, "answer", status)
+
+
 @suite.case("RFC 9110 5.5; SPEC: bugs of the seed")
 def header_values_of_any_length(t):
     with app(t).connect() as c:

@@ -15,13 +15,13 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from harness import Conn, Skip, Suite, check, equal, is_instrumented  # noqa: E402
-from program import Folder, Program, run, wait_for  # noqa: E402
+from program import Folder, Program, path_of, run, wait_for  # noqa: E402
 
 suite = Suite("peregrine: serving")
 
 
 def start(t, *options, workers="2", **kw):
-    return Program(os.path.abspath(t.program("peregrine")), "--backend", t.args.backend, "--workers", workers, *options, **kw)
+    return Program(path_of(t), "--backend", t.args.backend, "--workers", workers, *options, **kw)
 
 
 def start_yaml(t, folder, text, *options, **kw):
@@ -76,7 +76,7 @@ def welcome_is_a_page(t):
 def quiet_says_nothing(t):
     with Folder() as folder:
         path = os.path.join(folder.path, "p.sock")
-        process = subprocess.Popen([os.path.abspath(t.program("peregrine")), "-q", "-l", "unix:" + path, "--welcome"],
+        process = subprocess.Popen([path_of(t), "-q", "-l", "unix:" + path, "--welcome"],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             wait_for(lambda: os.path.exists(path), "a socket")
@@ -95,7 +95,7 @@ def an_address_in_use_is_an_error(t):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = run(t.program("peregrine"), "--listen", f"127.0.0.1:{taken.getsockname()[1]}", "--welcome")
+        done = run(path_of(t), "--listen", f"127.0.0.1:{taken.getsockname()[1]}", "--welcome")
     check(done.returncode == 1 and "in use" in done.stderr, "1 and the reason", (done.returncode, done.stderr))
 
 
@@ -290,7 +290,7 @@ def a_folder_that_the_user_may_not_read_is_an_error_at_once(t):
     with Folder() as folder:
         os.chmod(folder.path, 0o700)
         path = folder.write("site.yaml", "listen: [{address: '127.0.0.1:0'}]\nlog: {path: error.log}\nhosts: [{welcome: true}]\n")
-        done = run(t.program("peregrine"), "--config", path, "--user", "nobody")
+        done = run(path_of(t), "--config", path, "--user", "nobody")
         equal(done.returncode, 1)
         check("Permission denied" in done.stderr, "the reason", done.stderr)
 
@@ -304,7 +304,7 @@ def somebody_else_cannot_become_root(t):
         raise Skip("setpriv is not installed")
     with Folder() as folder:
         copy = os.path.join(folder.path, "peregrine")
-        shutil.copy(t.program("peregrine"), copy)
+        shutil.copy(path_of(t), copy)
         done = subprocess.run([setpriv, "--reuid=nobody", "--clear-groups", copy, "--port", "0", "--user", "root", "--welcome"],
                               capture_output=True, text=True, check=False, timeout=30, cwd="/")
         check(done.returncode == 1 and "only root can become root" in done.stderr, "1 and the reason", done)
@@ -328,7 +328,7 @@ def passed_sockets_are_used(t):
     """What systemd does: descriptors from 3 on, LISTEN_PID that of the program, names."""
     first, second = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
     ports = [sock.getsockname()[1] for sock in (first, second)]
-    program = os.path.abspath(t.program("peregrine"))
+    program = path_of(t)
     # this becomes the program, so its process id is the right one
     script = ("import os, sys\n"
               "high = [os.dup2(int(fd), 100 + i) for i, fd in enumerate(sys.argv[1:3])]\n"
@@ -448,7 +448,7 @@ def sigterm_finishes_a_request_in_flight(t):
 
 @suite.case(alone=True)
 def an_idle_program_does_nothing(t):
-    if is_instrumented(t.program("peregrine")):
+    if is_instrumented(path_of(t)):
         raise Skip("a sanitizer has threads of its own")
     import time  # pylint: disable=import-outside-toplevel
     with t.serving(start(t, "--port", "0", "--metrics", "127.0.0.1:0", "--welcome")) as server:

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from harness import Skip, Suite, check, equal  # noqa: E402
-from program import Folder, run  # noqa: E402
+from program import Folder, path_of, run  # noqa: E402
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 suite = Suite("peregrine: options and configuration")
@@ -19,7 +19,7 @@ HOSTS = "hosts:\n  - root: .\n"
 
 
 def program(t):
-    return os.path.abspath(t.program("peregrine"))
+    return path_of(t)
 
 
 def checked(t, text, *options):

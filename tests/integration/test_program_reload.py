@@ -10,21 +10,21 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from harness import Suite, check, equal, is_instrumented  # noqa: E402
-from program import Folder, Load, Program, wait_for  # noqa: E402
+from program import Folder, Load, Program, path_of, wait_for  # noqa: E402
 
 suite = Suite("peregrine: reloads and logs")
 HEAD = "listen: [{address: '127.0.0.1:0'}]\nmetrics: {address: '127.0.0.1:0'}\nengine: {workers: 2}\n"
 
 
 def start(t, folder, text, *options):
-    return Program(os.path.abspath(t.program("peregrine")), "--backend", t.args.backend, "--config",
+    return Program(path_of(t), "--backend", t.args.backend, "--config",
                    folder.write("site.yaml", HEAD + text), *options)
 
 
 @suite.case(alone=True)
 def hundreds_of_reloads_under_load_fail_no_request(t):
     """Two configurations in turn: other files, other fields, another redirect. Each answer is whole, and of one of them."""
-    reloads = 60 if is_instrumented(t.program("peregrine")) else 300
+    reloads = 60 if is_instrumented(path_of(t)) else 300
     sites = ["hosts: [{root: %s, headers: [{name: X-Site, value: %s}]}, {names: [b.org], redirects: [{path: /, to: /%s}]}]\n" %
              (name, name, name) for name in ("one", "two")]
 
@@ -114,7 +114,7 @@ def reloads_without_a_file_find_new_folders(t):
     """Started without --config: SIGHUP opens the directory anew."""
     with Folder() as folder:
         folder.write("www/a", "old")
-        server = Program(os.path.abspath(t.program("peregrine")), "--backend", t.args.backend, "--port", "0", "--metrics",
+        server = Program(path_of(t), "--backend", t.args.backend, "--port", "0", "--metrics",
                          "127.0.0.1:0", "www", cwd=folder.path)
         with t.serving(server):
             with server.connect() as c:

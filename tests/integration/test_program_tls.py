@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from harness import Conn, Suite, check, equal, is_instrumented  # noqa: E402
-from program import Folder, Load, Program, run  # noqa: E402
+from program import Folder, Load, Program, path_of, run  # noqa: E402
 
 suite = Suite("peregrine: TLS")
 METRICS = "metrics: {address: '127.0.0.1:0'}\nengine: {workers: 2}\n"
@@ -36,7 +36,7 @@ def certificate(folder, name, *names, kind=("ec", "-pkeyopt", "ec_paramgen_curve
 
 
 def start(t, folder, text):
-    return Program(os.path.abspath(t.program("peregrine")), "--backend", t.args.backend, "--config", folder.write("site.yaml", text))
+    return Program(path_of(t), "--backend", t.args.backend, "--config", folder.write("site.yaml", text))
 
 
 class TlsConn(Conn):
@@ -66,7 +66,7 @@ def a_directory_is_served_with_one_option(t):
         path = os.path.join(folder.path, "localhost")
         folder.write("both.pem", open(path + ".pem", "rb").read() + open(path + ".key", "rb").read())
         for options in (["--tls-cert", "localhost.pem", "--tls-key", "localhost.key"], ["--tls-cert", "both.pem"]):
-            server = Program(os.path.abspath(t.program("peregrine")), "--backend", t.args.backend, "--port", "0", *options, "www",
+            server = Program(path_of(t), "--backend", t.args.backend, "--port", "0", *options, "www",
                              cwd=folder.path)
             with t.serving(server):
                 check(server.addresses[0].startswith("https://"), "an https address", server.addresses)
@@ -208,7 +208,7 @@ class TlsLoad(Load):
 @suite.case(alone=True)
 def certificates_change_under_load(t):
     """Each reload brings another certificate; no handshake and no request fails, and new connections see the new one."""
-    reloads = 20 if is_instrumented(t.program("peregrine")) else 100
+    reloads = 20 if is_instrumented(path_of(t)) else 100
     text = METRICS + "listen: [{address: '127.0.0.1:0', tls: true}]\nhosts: [{root: ., certificates: [{cert: %s.pem, key: %s.key}]}]\n"
     with Folder() as folder:
         for name in ("a", "b"):
@@ -292,7 +292,7 @@ def check_reads_certificates(t):
 
         def checked(text):
             path = folder.write("site.yaml", text)
-            done = run(os.path.abspath(t.program("peregrine")), "--check", "--config", path)
+            done = run(path_of(t), "--check", "--config", path)
             return done.returncode, (done.stdout + done.stderr).replace(folder.path + "/", "")
         equal(checked(head + good), (0, "ok\n"))
         for entry, words in (("{cert: a.pem, key: b.key}", "b.key"), ("{cert: old.pem, key: old.key}", "old.pem"),
@@ -308,7 +308,7 @@ def a_server_with_a_bad_key_does_not_start(t):
     with Folder() as folder:
         certificate(folder, "a")
         certificate(folder, "b")
-        done = run(os.path.abspath(t.program("peregrine")), "--port", "0", "--tls-cert", "a.pem", "--tls-key", "b.key",
+        done = run(path_of(t), "--port", "0", "--tls-cert", "a.pem", "--tls-key", "b.key",
                    cwd=folder.path)
         check(done.returncode == 1 and "b.key" in done.stderr and "cannot start" in done.stderr, "1 and the reason", done)
 

@@ -8,10 +8,11 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 
-from harness import Failure, Server, check, TIMEOUT_S
+from harness import Failure, Server, Skip, check, TIMEOUT_S
 
 
 class Program(Server):
@@ -58,6 +59,14 @@ class Program(Server):
     def log(self):
         self.stderr.seek(0)
         return self.stderr.read().decode()
+
+
+def path_of(t):
+    """The program. Where libcyaml is not packaged it is left out of the build; on Linux it has to be there."""
+    path = os.path.join(os.path.abspath(t.args.bin), "peregrine")
+    if not os.access(path, os.X_OK) and not sys.platform.startswith("linux"):
+        raise Skip("the program was not built: it needs libcyaml")
+    return os.path.abspath(t.program("peregrine"))
 
 
 def wait_for(condition, what, got=lambda: "nothing"):

@@ -26,6 +26,7 @@ static const struct route routes[] = {
 	{ "/hello", on_hello },
 	{ "/empty", on_empty },
 	{ "/status", on_status },
+	{ "/error", on_error },
 	{ "/header", on_header },
 	{ "/hostile", on_hostile },
 	{ "/hostile-type", on_hostile_type },

@@ -35,6 +35,20 @@ static int on_status(per_req *req, struct app *app)
 	return reply_text(req, text);
 }
 
+static int on_error(per_req *req, struct app *app)
+{
+	int err = per_header(req, PER_S("X-Before"), PER_S("kept"));
+	char text[64];
+
+	(void)app;
+	if (err == 0)
+		err = per_reply_error(req, (int)path_number(req, 0));
+	if (err == 0)
+		return 0;
+	snprintf(text, sizeof(text), "refused %d\n", err);
+	return reply_text(req, text);
+}
+
 static int on_header(per_req *req, struct app *app)
 {
 	size_t len = (size_t)path_number(req, 0);

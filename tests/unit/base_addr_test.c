@@ -196,12 +196,18 @@ static void peer_text(const char *text, char *out, size_t cap)
 {
 	struct per__addr addr;
 	struct per__peer peer;
+	char ip[64];
+	size_t ip_len;
 	int len;
 
 	assert_int_equal(per__addr_parse(&addr, text, NULL), 0);
 	per__peer_from_sockaddr(&peer, (const struct sockaddr *)&addr.storage, addr.len);
 	len = per__peer_format(&peer, out, cap);
 	assert_int_equal(len, strlen(out));
+	ip_len = per__peer_format_ip(&peer, ip); /* the same without brackets and port */
+	assert_true(ip_len < sizeof(ip));
+	assert_memory_equal(out + (out[0] == '['), ip, ip_len);
+	assert_true(out[ip_len] == '\0' || out[ip_len] == ':' || out[ip_len + 1] == ']');
 }
 
 static void test_peer_is_the_address_without_its_mapping(void **state)
