@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "core/proxy_proto.h"
 #include "http/req.h"
+#include "http/resp.h"
 #include "ws/ws.h"
 #include <fcntl.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static void worker_describe(struct per_server *server, struct per__worker *worke
 	worker->upper = (struct per__upper){
 		.first = &per__proto_h1,
 		.first_proxy = &per__proto_proxy,
+		.not_tls = per__resp_not_tls,
 		.proto_conf = &server->h1,
 		.req_bytes = per__req_bytes(server->conf.head_fields_max),
 		.ext_bytes = sizeof(struct per_ws),

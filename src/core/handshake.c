@@ -7,7 +7,6 @@
  */
 #include "core/secure.h"
 
-#include "core/out.h"
 #include "core/worker.h"
 #include <string.h>
 
@@ -18,13 +17,6 @@
  */
 #define BEGUN_STEPS_MAX 8u
 #define FRESH_STEPS_MAX 1u
-
-static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
-				   "Content-Type: text/plain\r\n"
-				   "Content-Length: 65\r\n"
-				   "Connection: close\r\n"
-				   "\r\n"
-				   "This port speaks HTTPS: ask again with https:// instead of http.\n";
 
 /*
  * --- the queue
@@ -179,11 +171,11 @@ void per__handshakes_run(struct per__worker *worker)
  * -------------------------------------------------------------------------------
  */
 
-/* Somebody speaks HTTP without TLS: answered in kind. */
+/* Somebody speaks without TLS: answered in kind. */
 static void answer_plain(struct per__conn *conn)
 {
 	per__count(&conn->worker->counters.bad_requests, 1);
-	if (per__out_copy(conn, plain_answer, sizeof(plain_answer) - 1) == 0)
+	if (conn->worker->upper.not_tls(conn) == 0)
 		per__conn_finish(conn, true);
 	else
 		per__conn_close(conn, PER__CLOSE_RESET);

@@ -36,10 +36,12 @@ struct per__counters {
 struct per__upper {
 	const struct per__proto *first;       /* of a new connection */
 	const struct per__proto *first_proxy; /* of a connection that begins with a PROXY header */
-	const void *proto_conf;               /* the first protocol's own, shared by all workers */
-	size_t req_bytes;                     /* size of one exchange */
-	size_t ext_bytes;                     /* size of what an upgraded protocol keeps per connection */
-	void *shared;                         /* the upgraded protocols' own, shared by all workers */
+	/* queues an answer for who speaks without TLS where TLS is spoken; 0 or PER_ENOMEM */
+	int (*not_tls)(struct per__conn *conn);
+	const void *proto_conf; /* the first protocol's own, shared by all workers */
+	size_t req_bytes;       /* size of one exchange */
+	size_t ext_bytes;       /* size of what an upgraded protocol keeps per connection */
+	void *shared;           /* the upgraded protocols' own, shared by all workers */
 	/* around a worker's life, and when another thread woke it; may allocate in begin only */
 	int (*begin)(struct per__worker *worker);
 	void (*end)(struct per__worker *worker);

@@ -354,15 +354,15 @@ int per_defer(per_req *req, per_ref *out)
 	return 0;
 }
 
-int per__resp_error(struct per__conn *conn, int status)
+/* An answer of the library's own with a line of text; the connection ends behind it. */
+static int answer_put(struct per__conn *conn, int status, per_str text)
 {
 	const struct per__worker *worker = conn->worker;
 	struct per_req *req = conn->req;
 	bool is_head = req != NULL && req->head.method == PER_METHOD_HEAD;
 	per_str line = per__status_line(status);
-	per_str reason = per_reason(status);
 	uint8_t *begin =
-		per__out_reserve(conn, HEAD_FIXED_BYTES + worker->date_line_len + line.len + reason.len);
+		per__out_reserve(conn, HEAD_FIXED_BYTES + worker->date_line_len + line.len + text.len);
 	uint8_t *pos;
 
 	if (begin == NULL)
@@ -370,19 +370,30 @@ int per__resp_error(struct per__conn *conn, int status)
 	pos = put_str(begin, line);
 	pos = put(pos, worker->date_line, worker->date_line_len);
 	pos = put_str(pos, PER_S("Content-Type: text/plain\r\n"));
-	pos = put_content_length(pos, reason.len + 1);
+	pos = put_content_length(pos, text.len + 1);
 	pos = put_str(pos, PER_S("Connection: close\r\n\r\n"));
 	if (!is_head) {
-		pos = put_str(pos, reason);
+		pos = put_str(pos, text);
 		pos = put(pos, "\n", 1);
 	}
 	per__out_commit(conn, (size_t)(pos - begin));
 	if (req != NULL) {
 		req->status = (uint16_t)status;
-		req->body_out = is_head ? 0 : reason.len + 1;
+		req->body_out = is_head ? 0 : text.len + 1;
 	}
 	per__count(&conn->worker->counters.responses[status / 100], 1);
 	return 0;
+}
+
+int per__resp_error(struct per__conn *conn, int status)
+{
+	return answer_put(conn, status, per_reason(status));
+}
+
+int per__resp_not_tls(struct per__conn *conn)
+{
+	return answer_put(conn, 400,
+			  PER_S("This port speaks HTTPS: ask again with https:// instead of http://"));
 }
 
 int per__resp_continue(struct per__conn *conn)

@@ -16,6 +16,9 @@ per_str per__status_line(int status);
  */
 int per__resp_error(struct per__conn *conn, int status);
 
+/** The same for somebody who speaks HTTP without TLS where TLS is spoken. */
+int per__resp_not_tls(struct per__conn *conn);
+
 /** Queues "100 Continue". */
 int per__resp_continue(struct per__conn *conn);
 
