@@ -30,11 +30,15 @@ static const struct {
  * ------------------------------------------------------------------------------------------------
  */
 
-/* OpenSSL writes whole records, one or more at once. */
+/* OpenSSL writes whole records, one or more at once; should it not, they cannot be counted. */
 static void records_count(struct per__tls_line *line, const uint8_t *data, size_t len)
 {
-	for (size_t pos = 0; pos + PER__RECORD_HEAD <= len; line->records_out++)
+	size_t pos = 0;
+
+	for (; pos + PER__RECORD_HEAD <= len; line->records_out++)
 		pos += PER__RECORD_HEAD + (size_t)data[pos + 3] * 256 + data[pos + 4];
+	if (pos != len)
+		line->is_torn = true;
 }
 
 static int line_write(BIO *bio, const char *data, int len)
@@ -158,7 +162,7 @@ void per__tls_free(struct per__tls *tls)
 /* The line, ready for a call. */
 static struct per__tls_line *line_begin(const struct per__tls *tls)
 {
-	tls->line->is_dry = false;
+	tls->line->is_dry = tls->line->is_torn = false;
 	tls->line->records_out = 0;
 	return tls->line;
 }
@@ -245,8 +249,8 @@ static bool take_over(struct per__tls *tls)
 	const SSL_SESSION *session = SSL_get0_session(tls->ssl);
 
 	if (suite == NULL || tls->secrets != 3 || SSL_version(tls->ssl) != TLS1_3_VERSION ||
-	    SSL_has_pending(tls->ssl) || SSL_get_early_data_status(tls->ssl) == SSL_EARLY_DATA_ACCEPTED ||
-	    session == NULL ||
+	    tls->line->is_torn || SSL_has_pending(tls->ssl) ||
+	    SSL_get_early_data_status(tls->ssl) == SSL_EARLY_DATA_ACCEPTED || session == NULL ||
 	    SSL_SESSION_get_max_fragment_length(session) != TLSEXT_max_fragment_length_DISABLED)
 		return false;
 	tls->direct.records.seal.seq = tls->line->records_out;

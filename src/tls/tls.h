@@ -31,6 +31,7 @@ struct per__tls_line {
 	void *arg;
 	/* tls.c's own */
 	bool is_dry;          /* the last call has asked for more input than there was */
+	bool is_torn;         /* it has put out a part of a record */
 	uint32_t records_out; /* records put out by it */
 	void *bio, *method;
 	struct per__tls_suite { /* what records are sealed with, fetched once; NULL: not to be had */
