@@ -42,9 +42,13 @@ typedef struct per_tls_cert {
 	 * DNS names in the certificate's subjectAltName. Internationalised names in their ASCII form.
 	 */
 	const char *names;
-	per_tls_client_auth client_auth; /* for these names; default: per_tls_config.client_auth */
-	const char *client_ca_file;      /* for these names; default: per_tls_config.client_ca_file */
-	void *reserved[7];               /* must be NULL */
+	/*
+	 * for these names; default: per_tls_config.client_auth. A request may name another host in its Host
+	 * field: compare with per_req_tls() before trusting that its client was asked
+	 */
+	per_tls_client_auth client_auth;
+	const char *client_ca_file; /* for these names; default: per_tls_config.client_ca_file */
+	void *reserved[7];          /* must be NULL */
 } per_tls_cert;
 
 /**
@@ -72,7 +76,7 @@ typedef struct per_tls_config {
 
 	/* --- coming back ----------------------------------------------------------------------------- */
 	bool tickets_off;           /* no resumption at all */
-	unsigned ticket_count;      /* tickets after a handshake of TLS 1.3; default 2; at most 8 */
+	unsigned ticket_count;      /* tickets after a full handshake of TLS 1.3; default 1; at most 8 */
 	unsigned ticket_lifetime_s; /* how long a ticket is good; default 43,200; at most 604,800 */
 	/*
 	 * bytes of 0-RTT data that a client may send before the handshake has ended; default none. Such a
