@@ -177,7 +177,7 @@ class Install:
     def test_program_answers(self):
         if not sys.platform.startswith("linux") and not os.path.exists(os.path.join(self.prefix, "bin", "peregrine")):
             return "the program was not built: it needs libcyaml"
-        self.serve(self.find("peregrine"), "--port", "0", pattern=r"address +http://\S+?:(\d+)", expected=None)
+        self.serve(self.find("peregrine"), "--port", "0", "--welcome", pattern=r"address +http://\S+?:(\d+)", expected=None)
         return None
 
     def test_units_manual_and_example_are_installed(self):
