@@ -8,10 +8,13 @@
 
 #include "privilege.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EXIT_ERROR 1
 #define TEXT_BYTES_MAX 65536u
@@ -115,10 +118,35 @@ static bool site_make(struct program *program)
 	return false;
 }
 
+/* What was read as root, and has to be read again as somebody else, should be readable now. */
+static void readable_check(struct program *program, const char *file)
+{
+	if (access(file, R_OK) != 0)
+		logger_say(&program->logger, PER_LOG_WARN, "a reload will not be able to read %s as %s: %s",
+			   file, program->started->user, strerror(errno));
+}
+
+static void reload_check(struct program *program)
+{
+	const struct config *config = program->started;
+
+	if (config->user == NULL)
+		return;
+	if (program->options->config != NULL)
+		readable_check(program, program->options->config);
+	for (unsigned i = 0; i < config->hosts_count; i++) {
+		for (unsigned k = 0; k < config->hosts[i].certificates_count; k++) {
+			readable_check(program, config->hosts[i].certificates[k].cert);
+			readable_check(program, config->hosts[i].certificates[k].key);
+		}
+	}
+}
+
 static bool make(struct program *program)
 {
 	if (!server_make(program) || !privilege_drop(program->started, &program->logger))
 		return false;
+	reload_check(program);
 	return logger_open(&program->logger, program->started->log.path) && site_make(program);
 }
 

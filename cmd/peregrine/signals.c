@@ -8,8 +8,10 @@
 #include "program.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 static void set_fill(sigset_t *set)
 {
@@ -51,6 +53,26 @@ static int signal_wait(const struct signals *signals, const sigset_t *set)
 	return number;
 }
 
+/* Is there a terminal that this process belongs to? */
+static bool terminal_is_there(void)
+{
+	const int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* Somebody wants a reload; or the terminal has gone, and with it whoever started the program. */
+static void hang_up(const struct signals *signals)
+{
+	if (signals->has_terminal && !terminal_is_there())
+		program_stop(signals->program);
+	else
+		program_reload(signals->program);
+}
+
 static void *run(void *arg)
 {
 	struct signals *signals = arg;
@@ -63,7 +85,7 @@ static void *run(void *arg)
 		if (atomic_load(&signals->is_over))
 			return NULL;
 		if (number == SIGHUP)
-			program_reload(signals->program);
+			hang_up(signals);
 		else if (number == SIGUSR1)
 			program_reopen(signals->program);
 		else if (number == SIGTERM || number == SIGINT)
@@ -77,6 +99,7 @@ bool signals_start(struct signals *signals, struct program *program)
 {
 	signals->program = program;
 	signals->watchdog_ms = program->notify.watchdog_ms;
+	signals->has_terminal = terminal_is_there();
 	signals->is_running = pthread_create(&signals->thread, NULL, run, signals) == 0;
 	return signals->is_running;
 }

@@ -17,6 +17,7 @@ struct signals {
 	pthread_t thread;
 	uint64_t watchdog_ms; /* how often a sign of life is due; 0: never */
 	bool is_running;
+	bool has_terminal; /* started from one: its SIGHUP may mean that it has gone */
 	_Atomic bool is_over;
 };
 

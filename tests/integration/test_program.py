@@ -446,6 +446,74 @@ def sigterm_finishes_a_request_in_flight(t):
             check(not server.join(), "a clean end", server.output())
 
 
+@suite.case()
+def a_terminal_that_goes_ends_it(t):
+    """SIGHUP reloads; but where the terminal has gone that the program was started from, it stops."""
+    import pty  # pylint: disable=import-outside-toplevel
+    master, slave = pty.openpty()
+
+    def adopt():
+        os.setsid()
+        import fcntl  # pylint: disable=import-outside-toplevel
+        import termios  # pylint: disable=import-outside-toplevel
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    server = start(t, "--port", "0", "--metrics", "127.0.0.1:0", "--welcome", preexec=adopt, pass_fds=(slave,))
+    os.close(slave)
+    with t.serving(server):
+        server.reload()
+        os.close(master)  # the kernel sends SIGHUP
+        check(not server.join(), "a clean end", server.output())
+
+
+@suite.case()
+def keys_that_a_reload_cannot_read_are_told(t):
+    if os.geteuid() != 0:
+        raise Skip("only root can give up being root")
+    with Folder() as folder:
+        subprocess.run([os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "dev_cert.sh"),
+                        os.path.join(folder.path, "site")], check=True, capture_output=True)
+        os.chmod(os.path.join(folder.path, "site.pem"), 0o644)
+        server = start(t, "--port", "0", "--metrics", "127.0.0.1:0", "--user", "nobody", "--tls-cert", folder.path + "/site.pem",
+                       "--tls-key", folder.path + "/site.key", "--welcome")
+        with t.serving(server):
+            equal(re.findall(r"warning: (.*)", server.log()),
+                  [f"a reload will not be able to read {folder.path}/site.key as nobody: Permission denied"])
+            server.reload(good=False)
+            check(f'--tls-key: "{folder.path}/site.key": Permission denied' in server.log(), "the reason", server.log())
+
+
+LIMITS = """
+listen: [{address: "127.0.0.1:0"}, {address: "unix:%s", unix_mode: "0600", backlog: 5}, {address: "127.0.0.1:0", proxy: true}]
+proxy_trusted: [192.0.2.0/24, 127.0.0.0/8]
+limits: {head: 300, head_fields: 5, target: 100, body: 10, requests_per_connection: 3}
+timeouts: {idle: 100ms}
+hosts: [{welcome: true}]
+"""
+
+
+@suite.case()
+def numbers_reach_the_library(t):
+    with Folder() as folder:
+        path = os.path.join(folder.path, "p.sock")
+        with t.serving(start_yaml(t, folder, LIMITS % path)) as server:
+            for head, status in (("GET /%s HTTP/1.1\r\nHost: a" % ("x" * 99), 404), ("GET /%s HTTP/1.1\r\nHost: a" % ("x" * 100), 414),
+                                 ("GET / HTTP/1.1\r\nHost: a\r\nA: %s" % ("x" * 300), 431),
+                                 ("GET / HTTP/1.1\r\nHost: a" + "\r\nA: b" * 4, 200), ("GET / HTTP/1.1\r\nHost: a" + "\r\nA: b" * 5, 431),
+                                 ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 11", 413)):
+                with server.connect() as c:
+                    equal(c.ask(head.encode() + b"\r\n\r\n").status, status, f"status of {head[:40]}")
+            with server.connect() as c:
+                equal([c.get("/").closes for _ in range(3)], [False, False, True])
+            with server.connect() as c:
+                equal(c.get("/").status, 200)
+                c.expect_close("the idle connection to be closed")
+            equal(os.stat(path).st_mode & 0o777, 0o600, "permissions of the socket")
+            with Conn(path) as c:
+                equal(c.get("/").status, 200)
+            with server.connect(len(server.addresses) - 1) as c:
+                equal(c.ask(b"PROXY TCP4 192.0.2.7 192.0.2.1 5 80\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").status, 200)
+
+
 @suite.case(alone=True)
 def an_idle_program_does_nothing(t):
     if is_instrumented(path_of(t)):
