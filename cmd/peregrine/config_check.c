@@ -176,7 +176,11 @@ bool config_check(const struct config *config, struct complaints *complaints)
 	uint64_t number;
 
 	settings_check(config, complaints);
-	range_read(&range_access_buffer, config->access_log.buffer, "access_log.buffer", complaints, &number);
+	if (range_read(&range_access_buffer, config->access_log.buffer, "access_log.buffer", complaints,
+		       &number) &&
+	    (number & (number - 1)) != 0)
+		complain(complaints, "access_log.buffer", "\"%.100s\": expected a power of two",
+			 config->access_log.buffer);
 	check_listen(config, complaints);
 	check_proxies(config, complaints);
 	check_server(config, complaints);

@@ -7,6 +7,7 @@
 
 #include "program.h"
 #include "text.h"
+#include "totals.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -56,8 +57,8 @@ static void add_files(struct text *text, struct program *program)
 	per_static_stats stats;
 
 	pthread_mutex_lock(&program->mutex);
-	stats = program->past;
-	program_count(program->site, &stats);
+	stats = program->past_files;
+	totals_add_files(&stats, program->site);
 	pthread_mutex_unlock(&program->mutex);
 	add_one(text, "files_hits_total", "counter", "requests that found their file in the cache",
 		(double)stats.hits);
@@ -72,6 +73,25 @@ static void add_files(struct text *text, struct program *program)
 	add_one(text, "files_entries", "gauge", "paths in the cache", (double)stats.entries_now);
 	add_one(text, "files_cache_bytes", "gauge", "memory of the cache", (double)stats.bytes_now);
 	add_one(text, "files_descriptors", "gauge", "files that are open", (double)stats.descriptors_now);
+}
+
+static void add_access_log(struct text *text, struct program *program)
+{
+	per_access_log_stats stats;
+
+	pthread_mutex_lock(&program->mutex);
+	stats = program->past_log;
+	totals_add_log(&stats, program->access_log);
+	pthread_mutex_unlock(&program->mutex);
+	add_one(text, "access_log_lines_total", "counter", "lines taken", (double)stats.lines);
+	add_one(text, "access_log_dropped_total", "counter", "lines dropped: the disk was too slow",
+		(double)stats.dropped);
+	add_one(text, "access_log_bytes_total", "counter", "bytes written", (double)stats.bytes);
+	add_one(text, "access_log_waiting_bytes", "gauge", "bytes that wait", (double)stats.bytes_now);
+	add_one(text, "access_log_write_errors_total", "counter", "writes that failed",
+		(double)stats.write_errors);
+	add_one(text, "access_log_reopens_total", "counter", "times the file was opened anew",
+		(double)stats.reopens);
 }
 
 /* The value of a label: backslash, quote and newline are escaped. */
@@ -127,6 +147,7 @@ static int metrics_answer(per_req *req, struct program *program)
 	add_library(&text, program->server);
 	add_process(&text, program);
 	add_files(&text, program);
+	add_access_log(&text, program);
 	add_certificates(&text, program->server);
 	if (text.is_failed) {
 		free(text.buf);

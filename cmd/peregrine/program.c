@@ -7,6 +7,7 @@
 #include "program.h"
 
 #include "privilege.h"
+#include "settings.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -105,14 +106,36 @@ static bool server_make(struct program *program)
 	return err == 0 && metrics_open(&program->metrics, program);
 }
 
+bool program_access_log(struct program *program, const struct config *config, per_access_log **out)
+{
+	const per_access_log_config log = {
+		.path = config->access_log.path,
+		.format = (per_access_format)config->access_log.format,
+		.ring_bytes = (size_t)range_number(&range_access_buffer, config->access_log.buffer),
+		.log = logger_line,
+		.log_user = &program->logger,
+		.log_level = PER_LOG_DEBUG, /* the logger chooses */
+	};
+	int err;
+
+	*out = NULL;
+	if (log.path == NULL)
+		return true;
+	err = per_access_log_open(out, &log);
+	if (err != 0)
+		logger_say(&program->logger, PER_LOG_ERROR, "no access log %s: %s", log.path,
+			   per_strerror(err));
+	return err == 0;
+}
+
 static bool site_make(struct program *program)
 {
 	welcome_render(&program->welcome, program->server);
 	program->current = program->started;
 	program->site = site_new(program->current, &program->welcome, &program->logger);
-	if (program->site == NULL)
+	if (program->site == NULL || !program_access_log(program, program->current, &program->access_log))
 		return false;
-	if (seats_make(&program->seats, program->server, program->site))
+	if (seats_make(&program->seats, program->server, (struct work){ program->site, program->access_log }))
 		return true;
 	logger_say(&program->logger, PER_LOG_ERROR, "out of memory");
 	return false;
@@ -184,6 +207,8 @@ static bool run(struct program *program)
 static void unmake(struct program *program)
 {
 	metrics_close(&program->metrics);
+	if (per_access_log_close(program->access_log) != 0)
+		logger_say(&program->logger, PER_LOG_WARN, "lines of the access log are lost");
 	per_server_free(program->server);
 	seats_free(&program->seats);
 	site_free(program->site);
@@ -226,6 +251,8 @@ int program_run(const struct options *options, const struct activation *activati
 
 void program_reopen(struct program *program)
 {
+	if (program->access_log != NULL)
+		per_access_log_reopen(program->access_log);
 	if (logger_open(&program->logger, program->logger.path))
 		logger_say(&program->logger, PER_LOG_INFO, "the logs were opened again");
 }

@@ -34,10 +34,12 @@ struct program {
 	struct welcome welcome;
 	per_server *server;
 	struct seats seats;
-	pthread_mutex_t mutex;  /* guards the next three against metrics.c */
-	struct config *current; /* of the site; started, or a later one */
-	struct site *site;
-	per_static_stats past; /* counters of sites that are gone */
+	pthread_mutex_t mutex;         /* guards the next five against metrics.c */
+	struct config *current;        /* of the site; started, or a later one */
+	struct site *site;             /* what answers */
+	per_access_log *access_log;    /* NULL: none is wanted */
+	per_static_stats past_files;   /* counters of sites that are gone */
+	per_access_log_stats past_log; /* and of logs */
 	struct reloads reloads;
 	struct signals signals;
 	struct metrics metrics;
@@ -67,7 +69,10 @@ void program_stop(struct program *program);
  */
 void program_watch(struct program *program);
 
-/** Adds the counters of a site to out. */
-void program_count(const struct site *site, per_static_stats *out);
+/**
+ * Opens the access log of a configuration; *out becomes NULL when it has none. Returns false after a line in
+ * the log.
+ */
+bool program_access_log(struct program *program, const struct config *config, per_access_log **out);
 
 #endif

@@ -6,9 +6,12 @@
  */
 #include "program.h"
 
+#include "settings.h"
 #include "text.h"
+#include "totals.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define REASON_BYTES_MAX 1024u
@@ -57,34 +60,6 @@ static void log_change(struct program *program, const struct config *config)
 	atomic_store(&program->logger.level, (int)*config->log.level);
 }
 
-void program_count(const struct site *site, per_static_stats *out)
-{
-	for (unsigned i = 0; i < site->host_count; i++) {
-		per_static_stats one;
-
-		if (site->hosts[i].files == NULL || per_static_stats_read(site->hosts[i].files, &one) != 0)
-			continue;
-		out->hits += one.hits;
-		out->misses += one.misses;
-		out->changes += one.changes;
-		out->evictions += one.evictions;
-		out->disk_reads += one.disk_reads;
-		out->cut += one.cut;
-		out->entries_now += one.entries_now;
-		out->bytes_now += one.bytes_now;
-		out->descriptors_now += one.descriptors_now;
-	}
-}
-
-/* The counters of a site that goes; what it has at the moment goes with it. */
-static void past_keep(struct program *program, const struct site *site)
-{
-	per_static_stats *past = &program->past;
-
-	program_count(site, past);
-	past->entries_now = past->bytes_now = past->descriptors_now = 0;
-}
-
 /* New certificates. A server that began without TLS stays so, which is said elsewhere. */
 static bool certificates_change(struct program *program, const struct config *config)
 {
@@ -105,18 +80,77 @@ static bool certificates_change(struct program *program, const struct config *co
 	return is_good;
 }
 
-/* From here on nothing can fail. */
-static void change(struct program *program, struct config *config, struct site *site)
+/* What a reload makes, before anybody uses it. */
+struct fresh {
+	struct config *config;
+	struct site *site;
+	per_access_log *access_log; /* the old one, if nothing about it has changed */
+};
+
+static bool is_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool access_log_renew(struct program *program, struct fresh *fresh)
+{
+	const struct config_access_log *old = &program->current->access_log,
+				       *new = &fresh->config->access_log;
+
+	fresh->access_log = program->access_log;
+	if (is_same(old->path, new->path) && old->format == new->format &&
+	    range_number(&range_access_buffer, old->buffer) ==
+		    range_number(&range_access_buffer, new->buffer))
+		return true;
+	return program_access_log(program, fresh->config, &fresh->access_log);
+}
+
+/* Everything that can fail. */
+static bool make(struct program *program, struct fresh *fresh)
+{
+	fresh->access_log = program->access_log;
+	fresh->config = config_read(program);
+	if (fresh->config != NULL)
+		fresh->site = site_new(fresh->config, &program->welcome, &program->logger);
+	return fresh->site != NULL && access_log_renew(program, fresh) &&
+	       certificates_change(program, fresh->config);
+}
+
+static void unmake(struct program *program, struct fresh *fresh)
+{
+	if (fresh->access_log != program->access_log)
+		(void)per_access_log_close(fresh->access_log);
+	site_free(fresh->site);
+	config_free(fresh->config);
+}
+
+static void access_log_change(struct program *program, per_access_log *old)
+{
+	if (old == program->access_log) {
+		if (old != NULL)
+			per_access_log_reopen(old);
+		return;
+	}
+	if (per_access_log_close(old) != 0)
+		logger_say(&program->logger, PER_LOG_WARN, "lines of the old access log are lost");
+}
+
+static void change(struct program *program, const struct fresh *fresh)
 {
 	struct site *old_site = program->site;
 	struct config *old_config = program->current;
+	per_access_log *old_log = program->access_log;
 
-	seats_change(&program->seats, program->server, site);
+	seats_change(&program->seats, program->server, (struct work){ fresh->site, fresh->access_log });
 	pthread_mutex_lock(&program->mutex);
-	past_keep(program, old_site);
-	program->site = site;
-	program->current = config;
+	totals_keep_files(&program->past_files, old_site);
+	if (old_log != fresh->access_log)
+		totals_keep_log(&program->past_log, old_log);
+	program->site = fresh->site;
+	program->current = fresh->config;
+	program->access_log = fresh->access_log;
 	pthread_mutex_unlock(&program->mutex);
+	access_log_change(program, old_log);
 	site_free(old_site);
 	if (old_config != program->started)
 		config_free(old_config);
@@ -124,17 +158,15 @@ static void change(struct program *program, struct config *config, struct site *
 
 static bool reload(struct program *program)
 {
-	struct config *config = config_read(program);
-	struct site *site = config != NULL ? site_new(config, &program->welcome, &program->logger) : NULL;
+	struct fresh fresh = { NULL, NULL, NULL };
 
-	if (site == NULL || !certificates_change(program, config)) {
-		site_free(site);
-		config_free(config);
+	if (!make(program, &fresh)) {
+		unmake(program, &fresh);
 		return false;
 	}
-	differences_tell(program, config);
-	change(program, config, site);
-	log_change(program, config);
+	differences_tell(program, fresh.config);
+	change(program, &fresh);
+	log_change(program, fresh.config);
 	return true;
 }
 

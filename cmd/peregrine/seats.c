@@ -18,7 +18,16 @@ static int on_request(per_req *req, void *user)
 {
 	const struct seats *seats = user;
 
-	return site_answer(seats->list[per_req_worker(req)].site, req);
+	return site_answer(seats->list[per_req_worker(req)].work.site, req);
+}
+
+static void on_log(per_req *req, int error, void *user)
+{
+	const struct seats *seats = user;
+	per_access_log *log = seats->list[per_req_worker(req)].work.log;
+
+	if (log != NULL)
+		per_access_log_write(log, req, error);
 }
 
 static int on_start(unsigned worker, void **state, void *user)
@@ -39,21 +48,23 @@ static int on_start(unsigned worker, void **state, void *user)
 
 per_handler seats_handler(struct seats *seats)
 {
-	return (per_handler){ .on_request = on_request, .worker_init = on_start, .user = seats };
+	return (per_handler){
+		.on_request = on_request, .on_log = on_log, .worker_init = on_start, .user = seats
+	};
 }
 
 /*
  * --- their life
  */
 
-bool seats_make(struct seats *seats, const per_server *server, const struct site *site)
+bool seats_make(struct seats *seats, const per_server *server, struct work work)
 {
 	seats->count = per_server_workers(server);
 	seats->list = aligned_alloc(SEAT_BYTES, seats->count * sizeof(*seats->list));
 	if (seats->list == NULL)
 		return false;
 	for (unsigned i = 0; i < seats->count; i++)
-		seats->list[i] = (struct seat){ .site = site };
+		seats->list[i] = (struct seat){ .work = work };
 	pthread_mutex_init(&seats->mutex, NULL);
 	pthread_cond_init(&seats->changed, NULL);
 	return true;
@@ -147,19 +158,19 @@ void seats_each(struct seats *seats, per_server *server, void (*fn)(unsigned wor
 
 struct change {
 	struct seats *seats;
-	const struct site *site;
+	struct work work;
 };
 
 static void change_one(unsigned worker, void *arg)
 {
 	const struct change *change = arg;
 
-	change->seats->list[worker].site = change->site;
+	change->seats->list[worker].work = change->work;
 }
 
-void seats_change(struct seats *seats, per_server *server, const struct site *site)
+void seats_change(struct seats *seats, per_server *server, struct work work)
 {
-	struct change change = { seats, site };
+	struct change change = { seats, work };
 
 	seats_each(seats, server, change_one, &change);
 }

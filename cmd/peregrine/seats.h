@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * seats.h - what each worker works with: its pointer to the site, read and written by that worker only, so
- * no request ever takes a lock and none sees half of a reload.
+ * seats.h - what each worker works with: its pointers to the site and the access log, read and written by
+ * that worker only, so no request ever takes a lock and none sees half of a reload.
  */
 #ifndef CMD_PEREGRINE_SEATS_H
 #define CMD_PEREGRINE_SEATS_H
 
 #include "site.h"
 
+#include <peregrine/access_log.h>
 #include <pthread.h>
 
 #define SEAT_BYTES 64u /* a cache line each */
 
-struct seat {
+/* What a worker works with. */
+struct work {
 	const struct site *site;
-	char rest[SEAT_BYTES - sizeof(void *)];
+	per_access_log *log; /* NULL: none is wanted */
+};
+
+struct seat {
+	struct work work;
+	char rest[SEAT_BYTES - sizeof(struct work)];
 };
 
 struct seats {
@@ -32,10 +39,10 @@ struct seats {
 per_handler seats_handler(struct seats *seats);
 
 /**
- * A seat for each worker of a server that has been made, all with the same site. Returns false when out of
+ * A seat for each worker of a server that has been made, all with the same work. Returns false when out of
  * memory.
  */
-bool seats_make(struct seats *seats, const per_server *server, const struct site *site);
+bool seats_make(struct seats *seats, const per_server *server, struct work work);
 void seats_free(struct seats *seats);
 
 /** Waits until every worker runs. Returns false when that will not happen any more. */
@@ -45,10 +52,10 @@ bool seats_wait(struct seats *seats);
 void seats_end(struct seats *seats);
 
 /**
- * Gives every worker another site, and returns when none of them knows the old one any more. After
- * seats_wait() only, from one thread at a time, not from a worker.
+ * Gives every worker other work, and returns when none of them knows the old any more. After seats_wait()
+ * only, from one thread at a time, not from a worker.
  */
-void seats_change(struct seats *seats, per_server *server, const struct site *site);
+void seats_change(struct seats *seats, per_server *server, struct work work);
 
 /** Calls fn on every worker, and returns when all have done it, or have ended. The same rules. */
 void seats_each(struct seats *seats, per_server *server, void (*fn)(unsigned worker, void *arg), void *arg);

@@ -82,7 +82,7 @@ const struct range range_backlog = { UNIT_COUNT, 1, INT32_MAX };
 const struct range range_unix_mode = { UNIT_OCTAL, 1, 0777 };
 const struct range range_max_age = { UNIT_DURATION, 0, UINT64_C(100) * 365 * 86400000 };
 const struct range range_port = { UNIT_COUNT, 1, 65535 };
-const struct range range_access_buffer = { UNIT_BYTES, 4 * KIB, GIB };
+const struct range range_access_buffer = { UNIT_BYTES, 64 * KIB, GIB };
 
 static char *const *text_of(const struct config *config, const struct setting *setting)
 {

@@ -241,6 +241,7 @@ def addresses_and_sources_are_checked(t):
     refused(t, HOSTS + "group: daemon\n", "FILE:3: group: needs user: too")
     refused(t, HOSTS + "log: {path: /no/such/log}\n", 'FILE:3: log.path: "/no/such": No such file or directory')
     refused(t, HOSTS + "access_log: {path: /etc/passwd/log}\n", 'FILE:3: access_log.path: "/etc/passwd": not a directory')
+    refused(t, HOSTS + "access_log: {buffer: 100000}\n", 'FILE:3: access_log.buffer: "100000": expected a power of two')
     refused(t, HOSTS + "access_log: {path: /etc}\n", 'FILE:3: access_log.path: "/etc": is a directory')
 
 

@@ -3,6 +3,7 @@
 # test_program_reload.py - peregrine while its configuration changes: hundreds of reloads under load without one failed request,
 # a bad configuration that changes nothing, what needs a restart, logs that are renamed.
 # ctest: backends=io_uring,epoll
+import json
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from harness import Suite, check, equal, is_instrumented  # noqa: E402
-from program import Folder, Load, Program, path_of, wait_for  # noqa: E402
+from program import Folder, Load, Program, path_of, run, wait_for  # noqa: E402
 
 suite = Suite("peregrine: reloads and logs")
 HEAD = "listen: [{address: '127.0.0.1:0'}]\nmetrics: {address: '127.0.0.1:0'}\nengine: {workers: 2}\n"
@@ -158,6 +159,99 @@ def a_log_that_cannot_be_opened_leaves_the_old_one(t):
             os.rename(os.path.join(folder.path, "logs"), os.path.join(folder.path, "gone"))
             server.process.send_signal(signal.SIGUSR1)
             wait_for(lambda: "cannot open the log" in folder.read("gone/error.log"), "a line in the old log")
+
+
+COMBINED = re.compile(rb'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET /a HTTP/1\.1" 200 1 "-" "-"')
+SITE = "access_log: {path: %s, format: %s}\nhosts: [{root: .}]\n"
+
+
+def lines_of(folder, *names):
+    lines = []
+    for name in names:
+        with open(os.path.join(folder.path, name), "rb") as file:
+            data = file.read()
+        check(data == b"" or data.endswith(b"\n"), f"whole lines in {name}", data[-200:])
+        lines += data.split(b"\n")[:-1]
+    return lines
+
+
+@suite.case()
+def access_logs_have_three_forms(t):
+    with Folder() as folder:
+        folder.write("a", "x")
+        server = start(t, folder, SITE % ("access.log", "combined"))
+        with t.serving(server):
+            with server.connect() as c:
+                c.get("/a?q=1", "Referer: http://r/", "User-Agent: me")
+                for form in ("common", "json"):
+                    folder.write("site.yaml", HEAD + SITE % (form + ".log", form))
+                    server.reload()
+                    c.get("/none")
+                c.send(b"NONSENSE\r\n\r\n")
+                equal(c.response().status, 400)
+            wait_for(lambda: len(lines_of(folder, "json.log")) == 2, "two lines", lambda: lines_of(folder, "json.log"))
+            line = lines_of(folder, "access.log")[0]
+            check(line.endswith(b'"GET /a?q=1 HTTP/1.1" 200 1 "http://r/" "me"'), "a combined line", line)
+            line = lines_of(folder, "common.log")[0]
+            check(re.search(rb'"GET /none HTTP/1\.1" 404 \d+$', line), "a common line", line)
+            first, second = (json.loads(line) for line in lines_of(folder, "json.log"))
+            equal((first["method"], first["target"], first["status"], second["status"]), ("GET", "/none", 404, 400))
+            equal(server.metric("peregrine_access_log_lines_total"), 4, "lines of all logs together")
+
+
+@suite.case(alone=True)
+def rotation_under_load_loses_no_line(t):
+    """Renamed and opened again, and changed by reloads to other files and forms: a whole line for each request, in one of them."""
+    with Folder() as folder:
+        folder.write("a", "x")
+        server = start(t, folder, SITE % ("log.0", "combined"))
+        with t.serving(server):
+            names = ["log.0"]
+            with Load(server, "/a", lambda answer: answer.status == 200) as load:
+                for i in range(30):
+                    reopens = server.metric("peregrine_access_log_reopens_total")
+                    old, new = names[-1], f"log.{i}.old"
+                    os.rename(os.path.join(folder.path, old), os.path.join(folder.path, new))
+                    names[-1:] = [new, old]
+                    server.process.send_signal(signal.SIGUSR1)
+                    wait_for(lambda n=reopens: server.metric("peregrine_access_log_reopens_total") > n, "the log to be opened again")
+                    if i % 3 == 0:
+                        names.append(f"log.{i + 1}")
+                        folder.write("site.yaml", HEAD + SITE % (names[-1], "combined"))
+                        server.reload()
+            equal(load.bad, [], "failed requests")
+            equal(server.metric("peregrine_access_log_dropped_total"), 0, "dropped lines")
+        lines = lines_of(folder, *dict.fromkeys(names))
+        equal(len(lines), load.count, "lines")
+        equal([line for line in lines if not COMBINED.fullmatch(line)], [], "lines that are not whole")
+
+
+@suite.case()
+def an_access_log_that_cannot_be_opened_is_an_error(t):
+    with Folder() as folder:
+        server = start(t, folder, SITE % ("access.log", "common"))
+        with t.serving(server):
+            os.makedirs(os.path.join(folder.path, "other"))
+            os.symlink("nowhere/at/all", os.path.join(folder.path, "other/access.log"))
+            folder.write("site.yaml", HEAD + SITE % ("other/access.log", "common"))
+            server.reload(good=False)
+            check("no access log " in server.log(), "the reason", server.log())
+            with server.connect() as c:
+                c.get("/a")
+            wait_for(lambda: len(lines_of(folder, "access.log")) == 1, "a line in the old log")
+        done = run(path_of(t), "--config", os.path.join(folder.path, "site.yaml"))
+        check(done.returncode == 1 and "no access log" in done.stderr, "1 and the reason", done)
+
+
+@suite.case()
+def the_access_log_can_be_the_standard_output(t):
+    with Folder() as folder:
+        folder.write("a", "x")
+        server = Program(path_of(t), "--backend", t.args.backend, "--port", "0", "--access-log", "-", folder.path)
+        with t.serving(server):
+            with server.connect() as c:
+                c.get("/a")
+            check(server.wait_line(re.compile('"GET /a HTTP/1.1" 200 1')), "a line on stdout", server.lines)
 
 
 if __name__ == "__main__":
