@@ -78,8 +78,8 @@ static bool ranges_touch(const struct per__range *a, const struct per__range *b)
 }
 
 /*
- * Joins one range to those that it touches; the joint one stands where the first of them stood. It may reach
- * others then, so the search begins anew; each time there is one range fewer.
+ * Joins one range to those that it touches; the joint one stands where the first of them stood. One pass is
+ * enough: what touches neither the range nor one that it has taken in does not touch both together.
  */
 static void range_add(struct per__ranges *out, struct per__range range)
 {
@@ -96,7 +96,6 @@ static void range_add(struct per__ranges *out, struct per__range range)
 		place = PER_MIN(place, i);
 		out->count--;
 		memmove(&out->at[i], &out->at[i + 1], (out->count - i) * sizeof(out->at[0]));
-		i = 0;
 	}
 	place = PER_MIN(place, out->count);
 	memmove(&out->at[place + 1], &out->at[place], (out->count - place) * sizeof(out->at[0]));

@@ -100,6 +100,7 @@ static void test_escape_segment_keeps_what_means_itself(void **state)
 	assert_string_equal(escaped(per__escape_segment, PER_S("\xc3\xbc\xff")), "%C3%BC%FF");
 	assert_string_equal(escaped(per__escape_segment, PER_S("a:b/c?d#e&f'g\"h<i>%20\\")),
 			    "a%3Ab%2Fc%3Fd%23e%26f%27g%22h%3Ci%3E%2520%5C");
+	assert_string_equal(escaped(per__escape_segment, PER_S("a\0b")), "a%00b");
 	assert_string_equal(escaped(per__escape_segment, PER_S("-._~!$()*+,;=@")), "-._~!$()*+,;=@");
 }
 

@@ -194,6 +194,9 @@ static void test_path_parse_fits_exactly_or_is_too_long(void **state)
 	assert_int_equal(parse(&path, dst, 3, "/a%20//", 7), 0);
 	assert_int_equal(parse(&path, dst, 1, "///", 3), 0);
 	assert_int_equal(parse(&path, dst, 1, "/a", 2), -414);
+	assert_int_equal(parse(&path, dst, 4, "/ab%63", 6), 0);
+	assert_int_equal(parse(&path, dst, 3, "/ab%63", 6), -414);
+	assert_int_equal(parse(&path, dst, 3, "/ab%63/%64", 10), -414);
 
 	memset(src, 'a', sizeof(src));
 	src[0] = '/';
