@@ -237,7 +237,8 @@ int per__find(struct per__ask *ask, per_str key, struct per__entry **out)
 		return find_slowly(ask, hash, key, out);
 	if (!entry->is_hot)
 		entry->is_hot = true;
-	per__count(&shard->counters.hits, 1);
+	if (PER_LIKELY(ask->flow == NULL)) /* else it was counted as a miss */
+		per__count(&shard->counters.hits, 1);
 	entry_lend(entry, out);
 	return 0;
 }

@@ -43,6 +43,8 @@ static void flow_on_end(struct per_req *req)
 
 	req->source = NULL;
 	flow->req = NULL;
+	if (flow->entry != NULL && flow->part < flow->ranges.count)
+		flow->entry->checked_ns = INT64_MIN / 2; /* cut: perhaps the file is another one by now */
 	if (!has_job(flow))
 		flow_free(flow);
 }

@@ -27,9 +27,13 @@ static struct app {
 	per_server *server;
 	per_static *served[WORKERS_MAX]; /* each worker's own pointer, all the same but for a moment */
 	per_static *current;
-	atomic_int swaps_left;
-	per_static *old;
 } app;
+
+/* A replacement of the directory on its way to every worker. */
+struct swap {
+	per_static *from, *to;
+	atomic_uint workers_left;
+};
 
 /* --- requests ------------------------------------------------------------------------------------------- */
 
@@ -77,25 +81,29 @@ static int on_request(per_req *req, void *user)
 
 static void swap_one(unsigned worker, void *arg)
 {
-	app.served[worker] = arg;
-	if (atomic_fetch_sub(&app.swaps_left, 1) > 1)
+	struct swap *swap = arg;
+
+	app.served[worker] = swap->to;
+	if (atomic_fetch_sub(&swap->workers_left, 1) > 1)
 		return;
-	per_static_free(app.old); /* on a worker: the last one that has let go */
+	per_static_free(swap->from); /* on a worker: the last one that has let go */
+	free(swap);
 	printf("swapped\n");
 	fflush(stdout);
 }
 
-static void swap(void)
+static void swap_all(void)
 {
-	per_static *files;
+	unsigned workers = per_server_workers(app.server);
+	struct swap *swap = calloc(1, sizeof(*swap));
 
-	if (per_static_new(&files, &app.files) != 0)
-		return;
-	app.old = app.current;
-	app.current = files;
-	atomic_store(&app.swaps_left, (int)per_server_workers(app.server));
-	for (unsigned i = 0; i < per_server_workers(app.server); i++) {
-		while (per_worker_post(app.server, i, swap_one, files) == PER_EAGAIN)
+	if (swap == NULL || per_static_new(&swap->to, &app.files) != 0)
+		exit(3);
+	swap->from = app.current;
+	app.current = swap->to;
+	atomic_init(&swap->workers_left, workers);
+	for (unsigned i = 0; i < workers; i++) {
+		while (per_worker_post(app.server, i, swap_one, swap) == PER_EAGAIN)
 			;
 	}
 }
@@ -109,7 +117,7 @@ static void *signal_main(void *arg)
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	while (sigwait(&set, &sig) == 0 && sig == SIGUSR1)
-		swap();
+		swap_all();
 	return arg;
 }
 
