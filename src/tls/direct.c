@@ -140,9 +140,13 @@ static int alert_arrived(struct per__direct *direct, struct per__tls_line *line,
  * -----------------------------------------------------------------------------------------------
  */
 
-static inline size_t record_bytes(const uint8_t *head)
+/* Reads a header. What can be no record is not waited for. Returns 0 or an alert. */
+static inline int head_read(const uint8_t *head, size_t *bytes)
 {
-	return PER__RECORD_HEAD + (size_t)head[3] * 256 + head[4];
+	*bytes = PER__RECORD_HEAD + (size_t)head[3] * 256 + head[4];
+	if (PER_UNLIKELY(head[0] != PER__RECORD_DATA))
+		return PER__ALERT_UNEXPECTED_MESSAGE;
+	return PER_LIKELY(*bytes <= RECORD_BYTES_MAX) ? 0 : PER__ALERT_RECORD_OVERFLOW;
 }
 
 /* Moves input to partial until it has bytes of them. Returns whether it has. */
@@ -165,12 +169,14 @@ static bool partial_fill(struct per__direct *direct, struct per__tls_line *line,
 static int record_next(struct per__direct *direct, struct per__tls_line *line, uint8_t **record,
 		       size_t *bytes)
 {
+	int alert;
+
 	*record = NULL;
 	if (PER_LIKELY(direct->partial == NULL)) {
 		if (line->in_len >= PER__RECORD_HEAD) {
-			*bytes = record_bytes(line->in);
-			if (*bytes > RECORD_BYTES_MAX)
-				return PER__ALERT_RECORD_OVERFLOW;
+			alert = head_read(line->in, bytes);
+			if (PER_UNLIKELY(alert != 0))
+				return alert;
 			if (line->in_len >= *bytes) {
 				*record = line->in;
 				line->in += *bytes;
@@ -186,9 +192,9 @@ static int record_next(struct per__direct *direct, struct per__tls_line *line, u
 	}
 	if (!partial_fill(direct, line, PER__RECORD_HEAD))
 		return 0;
-	*bytes = record_bytes(direct->partial);
-	if (*bytes > RECORD_BYTES_MAX)
-		return PER__ALERT_RECORD_OVERFLOW;
+	alert = head_read(direct->partial, bytes);
+	if (PER_UNLIKELY(alert != 0))
+		return alert;
 	if (partial_fill(direct, line, *bytes)) {
 		direct->is_partial_used = true;
 		*record = direct->partial;

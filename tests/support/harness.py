@@ -291,7 +291,8 @@ def check_message(response, method):
 class Conn:
     """A raw connection with a strict response reader. Never sleeps; every wait has a bound."""
 
-    def __init__(self, address, timeout_s=TIMEOUT_S, recv_buf=None, strict=True, source=None):
+    def __init__(self, address, timeout_s=TIMEOUT_S, recv_buf=None, strict=True, source=None, wrap=None):
+        """wrap makes the socket another one when it is connected: for TLS."""
         family = socket.AF_UNIX if isinstance(address, (str, bytes)) else (
             socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.sock = socket.socket(family, socket.SOCK_STREAM)
@@ -303,6 +304,8 @@ class Conn:
         self.sock.connect(address)
         if family != socket.AF_UNIX:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if wrap:
+            self.sock = wrap(self.sock)
         self.buffer, self.strict, self.sent = b"", strict, b""
 
     def __enter__(self):

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tls_app.c - a server of TLS with every setting of per_tls_config on its command line, for
- * tests/integration/test_tls_certs.py. Settings behind a "--" are another configuration. Its answer says
+ * tests/integration/test_tls*.py. Settings behind a "--" are another configuration. Its answer says
  * what was negotiated; at its second, plain listener "/reload/N" changes to configuration N, "/reload" reads
- * the same files again, on a thread of its own, and answers with the verdict.
+ * the same files again, on a thread of its own, and answers with the verdict; "/stats" has the counters.
  */
 #include <peregrine/peregrine.h>
 
@@ -34,20 +34,29 @@ static int reply_info(per_req *req)
 {
 	static const char *const clients[] = { "none", "verified", "failed" };
 	per_tls_info info;
-	char text[1024];
+	char text[1024], peer[64] = "";
 	int len;
 
+	(void)per_req_peer(req, peer, sizeof(peer));
 	if (per_req_tls(req, &info) != 0)
 		return per_reply(req, 200, PER_S("text/plain"), PER_S("tls=no\n"));
 	len = snprintf(
 		text, sizeof(text),
 		"tls=%d\nworker=%u\nversion=%s\ncipher=%s\nname=%.*s\nalpn=%.*s\nclient=%s\nsubject=%s\n"
-		"reason=%s\nresumed=%d\nearly=%d\n",
+		"reason=%s\nresumed=%d\nearly=%d\npeer=%s\n",
 		per_req_is_tls(req), per_req_worker(req), info.version, info.cipher,
 		(int)info.server_name.len, info.server_name.len > 0 ? info.server_name.ptr : "",
 		(int)info.alpn.len, info.alpn.len > 0 ? info.alpn.ptr : "", clients[info.client],
-		info.client_subject, info.client_reason, info.is_resumed, info.is_early);
+		info.client_subject, info.client_reason, info.is_resumed, info.is_early, peer);
 	return per_reply(req, 200, PER_S("text/plain"), per_str_make(text, (size_t)len));
+}
+
+static int reply_stats(per_req *req)
+{
+	static char text[64 * 1024]; /* asked for by one client at a time */
+	int len = per_server_prometheus(app.server, text, sizeof(text));
+
+	return len < 0 ? len : per_reply(req, 200, PER_S("text/plain"), per_str_make(text, (size_t)len));
 }
 
 /* --- reloads ------------------------------------------------------------------------------------------ */
@@ -101,6 +110,8 @@ static int on_request(per_req *req, void *user)
 	(void)user;
 	if (path.len >= 7 && memcmp(path.ptr, "/reload", 7) == 0)
 		return reload_begin(req, path);
+	if (per_str_equal(path, PER_S("/stats")))
+		return reply_stats(req);
 	return reply_info(req);
 }
 
@@ -142,8 +153,27 @@ static int is_engine_taken(const char *name, const char *value)
 		app.config.backend = backend_of(value);
 	else if (strcmp(name, "--workers") == 0)
 		app.config.workers = (unsigned)strtoul(value, NULL, 10);
+	else if (strcmp(name, "--proxy-trusted") == 0)
+		app.config.proxy_trusted = value;
 	else if (strcmp(name, "--accept-threads") == 0)
 		app.config.accept_threads = (unsigned)strtoul(value, NULL, 10);
+	else
+		return 0;
+	return 1;
+}
+
+static int is_limit_taken(const char *name, const char *value, per_tls_config *config)
+{
+	unsigned number = (unsigned)strtoul(value, NULL, 10);
+
+	if (strcmp(name, "--handshake-timeout") == 0)
+		config->handshake_timeout_ms = number;
+	else if (strcmp(name, "--handshakes-max") == 0)
+		config->handshakes_max = number;
+	else if (strcmp(name, "--tickets") == 0)
+		config->ticket_count = number;
+	else if (strcmp(name, "--ticket-lifetime") == 0)
+		config->ticket_lifetime_s = number;
 	else
 		return 0;
 	return 1;
@@ -173,12 +203,8 @@ static int is_value_taken(const char *name, const char *value, struct tls *tls)
 		config->ciphersuites = value;
 	else if (strcmp(name, "--groups") == 0)
 		config->groups = value;
-	else if (strcmp(name, "--tickets") == 0)
-		config->ticket_count = (unsigned)strtoul(value, NULL, 10);
-	else if (strcmp(name, "--ticket-lifetime") == 0)
-		config->ticket_lifetime_s = (unsigned)strtoul(value, NULL, 10);
 	else
-		return 0;
+		return is_limit_taken(name, value, config);
 	return 1;
 }
 
@@ -213,6 +239,8 @@ int main(int argc, char **argv)
 	if (!parse(argc, argv))
 		return 2;
 	app.listen[0] = (per_listen){ .address = "127.0.0.1:0", .flags = PER_LISTEN_TLS };
+	if (app.config.proxy_trusted != NULL)
+		app.listen[0].flags |= PER_LISTEN_PROXY;
 	app.listen[1] = (per_listen){ .address = "127.0.0.1:0" };
 	app.config.listen = app.listen;
 	app.config.listen_count = 2;
