@@ -125,10 +125,85 @@ static void responses_add(struct text *text, const struct per_server *server)
 	}
 }
 
+/* What a pool can say of itself. */
+struct pool_gauge {
+	const char *name, *help;
+	size_t (*read)(const struct per__slab *slab);
+};
+
+static size_t pool_used(const struct per__slab *slab)
+{
+	return per__gauge_read32(&slab->used);
+}
+
+static size_t pool_high(const struct per__slab *slab)
+{
+	return per__gauge_read32(&slab->used_high);
+}
+
+static size_t pool_capacity(const struct per__slab *slab)
+{
+	return slab->capacity;
+}
+
+static void pool_add(struct text *text, const struct per_server *server, const struct pool_gauge *gauge)
+{
+	metric_head(text, gauge->name, "gauge", gauge->help);
+	for (unsigned i = 0; i < server->conf.workers; i++) {
+		const struct per__worker *worker = server->workers[i];
+		const struct {
+			const char *name;
+			const struct per__slab *slab;
+		} pools[] = {
+			{ "connections", &worker->conns },
+			{ "exchanges", &worker->reqs },
+			{ "websockets", &worker->exts },
+			{ "blocks", &worker->blocks },
+		};
+
+		for (size_t k = 0; k < PER_ARRAY_LEN(pools); k++)
+			text_add(text, "peregrine_%s{worker=\"%u\",pool=\"%s\"} %zu\n", gauge->name, i,
+				 pools[k].name, gauge->read(pools[k].slab));
+	}
+}
+
+/* The region for buffers larger than a block, in bytes. */
+static void overflow_add(struct text *text, const struct per_server *server)
+{
+	metric_head(text, "overflow_bytes", "gauge", "bytes of buffers larger than a block in use");
+	for (unsigned i = 0; i < server->conf.workers; i++)
+		metric_line(text, "overflow_bytes", "gauge", i,
+			    per__gauge_read_size(&server->workers[i]->overflow.used_bytes));
+	metric_head(text, "overflow_bytes_high", "gauge", "most of them in use at once");
+	for (unsigned i = 0; i < server->conf.workers; i++)
+		metric_line(text, "overflow_bytes_high", "gauge", i,
+			    per__gauge_read_size(&server->workers[i]->overflow.used_bytes_high));
+	metric_head(text, "overflow_bytes_capacity", "gauge", "most of them there may be");
+	for (unsigned i = 0; i < server->conf.workers; i++)
+		metric_line(text, "overflow_bytes_capacity", "gauge", i,
+			    server->workers[i]->overflow.region_bytes);
+}
+
+static void memory_add(struct text *text, const struct per_server *server)
+{
+	static const struct pool_gauge gauges[] = {
+		{ "pool_used", "objects of a pool in use", pool_used },
+		{ "pool_used_high", "most of them in use at once", pool_high },
+		{ "pool_capacity", "most of them there may be", pool_capacity },
+	};
+
+	for (size_t i = 0; i < PER_ARRAY_LEN(gauges); i++)
+		pool_add(text, server, &gauges[i]);
+	overflow_add(text, server);
+}
+
 int per_server_prometheus(const per_server *server, char *buf, size_t cap)
 {
 	struct text text = { buf, cap, 0 };
 
+	metric_head(&text, "build_info", "gauge", "the library that runs, and how it talks to the kernel");
+	text_add(&text, "peregrine_build_info{version=\"%s\",backend=\"%s\"} 1\n", PER_VERSION,
+		 server->backend->name);
 #define METRIC(name, kind, help, where)                 \
 	metric_head(&text, #name, #kind, help);         \
 	for (unsigned i = 0; i < server->loop_cnt; i++) \
@@ -140,6 +215,7 @@ int per_server_prometheus(const per_server *server, char *buf, size_t cap)
 	LOOP_COUNTERS(X)
 #undef X
 	responses_add(&text, server);
+	memory_add(&text, server);
 	return text_end(&text);
 }
 

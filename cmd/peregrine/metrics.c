@@ -35,10 +35,6 @@ static void add_process(struct text *text, struct program *program)
 {
 	struct reloads *reloads = &program->reloads;
 
-	text_add(text,
-		 "# HELP peregrine_build_info the program that runs\n# TYPE peregrine_build_info gauge\n");
-	text_add(text, "peregrine_build_info{version=\"%s\",backend=\"%s\"} 1\n", per_version(),
-		 per_server_backend(program->server));
 	add_one(text, "start_time_seconds", "gauge", "when the process began, in seconds since 1970",
 		(double)program->start_s);
 	text_add(text, "# HELP peregrine_reloads_total times the configuration was read again\n"

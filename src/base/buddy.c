@@ -143,8 +143,8 @@ void *per__buddy_take(struct per__buddy *buddy, size_t bytes, size_t *cap)
 		list_push(buddy, index + order_span(found), found);
 	}
 	buddy->state[index] = (uint8_t)(order + 1);
-	buddy->used_bytes += order_bytes(order);
-	buddy->used_bytes_high = PER_MAX(buddy->used_bytes_high, buddy->used_bytes);
+	per__gauge_set_size(&buddy->used_bytes, buddy->used_bytes + order_bytes(order));
+	per__gauge_set_size(&buddy->used_bytes_high, PER_MAX(buddy->used_bytes_high, buddy->used_bytes));
 	*cap = order_bytes(order);
 	per__mem_unpoison(buddy->base + index * BLOCK_MIN, *cap);
 	return buddy->base + index * BLOCK_MIN;
@@ -161,7 +161,7 @@ void per__buddy_give(struct per__buddy *buddy, void *block)
 	PER_ASSERT((offset & (BLOCK_MIN - 1)) == 0);
 	PER_ASSERT(buddy->state[index] != 0 && (buddy->state[index] & STATE_FREE) == 0);
 	order = buddy->state[index] - 1u;
-	buddy->used_bytes -= order_bytes(order);
+	per__gauge_set_size(&buddy->used_bytes, buddy->used_bytes - order_bytes(order));
 	if (order_bytes(order) >= PER__BUDDY_TRIM_BYTES)
 		per__mem_unused(block, order_bytes(order));
 	per__mem_poison(block, order_bytes(order));

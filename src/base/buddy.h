@@ -15,10 +15,10 @@
 
 struct per__buddy {
 	uint8_t *base;
-	size_t region_bytes; /* a multiple of the smallest block */
-	size_t used_bytes;   /* out now, rounded up to blocks */
-	size_t used_bytes_high;
-	uint8_t *state; /* one byte for each smallest block: which block begins there, see buddy.c */
+	size_t region_bytes;    /* a multiple of the smallest block */
+	size_t used_bytes;      /* out now, rounded up to blocks; a gauge */
+	size_t used_bytes_high; /* a gauge */
+	uint8_t *state;         /* one byte for each smallest block: which block begins there, see buddy.c */
 	uint32_t free_head[PER__BUDDY_CLASSES]; /* index + 1 of the first free block of a class, 0: none */
 	uint32_t *links; /* two for each smallest block: next and previous of the free list */
 };

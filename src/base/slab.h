@@ -18,8 +18,8 @@ struct per__slab {
 	uint32_t capacity;   /* objects */
 	uint32_t touched;    /* objects handed out at least once; those above were never written */
 	uint32_t free_head;  /* index + 1 of the last given back, 0: none */
-	uint32_t used;       /* objects out now */
-	uint32_t used_high;  /* most objects out at once */
+	uint32_t used;       /* objects out now; a gauge */
+	uint32_t used_high;  /* most objects out at once; a gauge */
 	uint32_t shift;      /* object_bytes = odd << shift */
 	uint64_t inverse;    /* odd * inverse == 1 modulo 2^64 */
 	uint32_t *free_next; /* by index: index + 1 of the next free object, 0: none, or PER__SLAB_OUT */
@@ -76,9 +76,9 @@ PER_INLINE void *per__slab_take(struct per__slab *slab)
 	else
 		return NULL;
 	slab->free_next[index] = PER__SLAB_OUT;
-	slab->used++;
+	per__gauge_set32(&slab->used, slab->used + 1);
 	if (slab->used > slab->used_high)
-		slab->used_high = slab->used;
+		per__gauge_set32(&slab->used_high, slab->used);
 	return per__slab_at(slab, index);
 }
 
@@ -90,7 +90,7 @@ PER_INLINE void per__slab_give(struct per__slab *slab, void *object)
 	PER_ASSERT(slab->free_next[index] == PER__SLAB_OUT);
 	slab->free_next[index] = slab->free_head;
 	slab->free_head = index + 1;
-	slab->used--;
+	per__gauge_set32(&slab->used, slab->used - 1);
 }
 
 #endif
