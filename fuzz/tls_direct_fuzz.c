@@ -17,6 +17,7 @@
 struct peer {
 	struct per__direct direct;
 	struct per__tls_line line;
+	EVP_MAC_CTX *hmac;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,8 +40,17 @@ static void peer_begin(struct peer *peer, uint8_t open, uint8_t seal)
 	memset(peer, 0, sizeof(*peer));
 	memset(peer->direct.records.open.secret, open, PER__SECRET_MAX);
 	memset(peer->direct.records.seal.secret, seal, PER__SECRET_MAX);
-	require(per__records_begin(&peer->direct.records, EVP_chacha20_poly1305(), EVP_sha256()));
+	peer->hmac = per__record_hmac_new("SHA256");
+	require(peer->hmac != NULL &&
+		per__records_begin(&peer->direct.records, EVP_chacha20_poly1305(), peer->hmac, 32));
 	peer->line.out = drop;
+}
+
+static void peer_end(struct peer *peer)
+{
+	per__direct_end(&peer->direct);
+	EVP_MAC_CTX_free(peer->hmac);
+	ERR_clear_error();
 }
 
 /* What the client puts on the wire, and the content that the server has to see of it. */
@@ -100,7 +110,7 @@ static void script_make(struct script *script, const uint8_t *data, size_t size)
 		data += 3 + len;
 		size -= 3 + len;
 	}
-	per__direct_end(&client.direct);
+	peer_end(&client);
 }
 
 /* The server opens what there is, in pieces of that many bytes and of the exact size. */
@@ -130,8 +140,7 @@ static void script_check(const struct script *script, size_t step)
 	}
 	require(script->is_over || result == 0);
 	require(script->is_over || seen == script->content_len);
-	per__direct_end(&server.direct);
-	ERR_clear_error();
+	peer_end(&server);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

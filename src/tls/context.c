@@ -9,7 +9,6 @@
 
 #include "base/mem.h"
 #include "tls/conf.h"
-#include "tls/internal.h"
 #include "tls/store.h"
 #include "tls/tickets.h"
 #include <openssl/core_names.h>
@@ -330,7 +329,6 @@ static int ssl_ctx_make(SSL_CTX **out, const struct per__tls_realm *realm, const
 	if (ssl_ctx == NULL)
 		return PER_ENOMEM;
 	SSL_CTX_set_app_data(ssl_ctx, making->ctx);
-	SSL_CTX_set_keylog_callback(ssl_ctx, per__tls_on_secret);
 	SSL_CTX_set_min_proto_version(ssl_ctx, making->config->tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
 	SSL_CTX_set_max_proto_version(ssl_ctx, 0);
 	SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |

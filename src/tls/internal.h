@@ -23,7 +23,8 @@ struct per__tls {
 	SSL *ssl; /* NULL: direct has taken over */
 	struct per__tls_line *line;
 	struct per__tls_kept *kept;
-	uint8_t secrets; /* bits: which of the two of direct are known */
+	uint8_t secrets;   /* bits: which of the two of direct are known */
+	bool has_answered; /* something was put out */
 	struct per__direct direct;
 };
 
@@ -33,8 +34,5 @@ void per__tls_kept_free(struct per__tls_kept *kept);
 
 /** Makes a connection of an SSL (NULL: fails), which it owns from here on, also when it fails. */
 struct per__tls *per__tls_attach(SSL *ssl, struct per__tls_line *line);
-
-/** For SSL_CTX_set_keylog_callback(): how a connection learns the secrets that its records are made with. */
-void per__tls_on_secret(const SSL *ssl, const char *line);
 
 #endif

@@ -5,9 +5,10 @@
  */
 #include "tls/record.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <string.h>
 
 /* Most bytes of a HkdfLabel here: two lengths, "tls13 " and a label, no context, the counter of HKDF. */
@@ -18,19 +19,35 @@
  * --------------------------------------------------------------------------------------------------
  */
 
+EVP_MAC_CTX *per__record_hmac_new(const char *digest)
+{
+	OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+								 (char *)(uintptr_t)digest, 0),
+				OSSL_PARAM_construct_end() };
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *hmac = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
+
+	EVP_MAC_free(mac); /* the context holds it */
+	if (hmac == NULL || EVP_MAC_CTX_set_params(hmac, params) == 1)
+		return hmac;
+	EVP_MAC_CTX_free(hmac);
+	return NULL;
+}
+
 /*
  * HKDF-Expand-Label (RFC 8446 section 7.1) without a context, for at most as many bytes as the hash has: so
  * HKDF-Expand is one HMAC (RFC 5869 section 2.3).
  */
-static bool expand_label(const EVP_MD *md, const uint8_t *secret, const char *label, uint8_t *out, size_t len)
+static bool expand_label(const struct per__records *records, const uint8_t *secret, const char *label,
+			 uint8_t *out, size_t len)
 {
-	const int md_len = EVP_MD_get_size(md);
+	EVP_MAC_CTX *hmac = records->hmac;
 	const size_t label_len = strlen(label);
 	uint8_t info[LABEL_BYTES_MAX], block[EVP_MAX_MD_SIZE];
 	size_t n = 0;
 	bool is_done;
 
-	PER_ASSERT((size_t)md_len >= len && label_len + 11 <= sizeof(info));
+	PER_ASSERT(records->secret_len >= len && label_len + 11 <= sizeof(info));
 	info[n++] = 0;
 	info[n++] = (uint8_t)len;
 	info[n++] = (uint8_t)(label_len + 6);
@@ -39,7 +56,8 @@ static bool expand_label(const EVP_MD *md, const uint8_t *secret, const char *la
 	n += 6 + label_len;
 	info[n++] = 0; /* the context's length */
 	info[n++] = 1; /* the first block, and the only one */
-	is_done = HMAC(md, secret, md_len, info, n, block, NULL) != NULL;
+	is_done = EVP_MAC_init(hmac, secret, records->secret_len, NULL) == 1 &&
+		  EVP_MAC_update(hmac, info, n) == 1 && EVP_MAC_final(hmac, block, NULL, sizeof(block)) == 1;
 	if (is_done)
 		memcpy(out, block, len);
 	OPENSSL_cleanse(block, sizeof(block));
@@ -52,8 +70,8 @@ static bool key_derive(const struct per__records *records, struct per__record_ke
 	const bool is_sealing = key == &records->seal;
 	uint8_t bytes[EVP_MAX_KEY_LENGTH];
 	const size_t key_len = (size_t)EVP_CIPHER_get_key_length(records->cipher);
-	bool is_done = expand_label(records->md, key->secret, "key", bytes, key_len) &&
-		       expand_label(records->md, key->secret, "iv", key->iv, sizeof(key->iv));
+	bool is_done = expand_label(records, key->secret, "key", bytes, key_len) &&
+		       expand_label(records, key->secret, "iv", key->iv, sizeof(key->iv));
 
 	if (is_done)
 		is_done = EVP_CipherInit_ex(key->cipher, records->cipher, NULL, bytes, NULL, is_sealing) == 1;
@@ -61,10 +79,12 @@ static bool key_derive(const struct per__records *records, struct per__record_ke
 	return is_done;
 }
 
-bool per__records_begin(struct per__records *records, const EVP_CIPHER *cipher, const EVP_MD *md)
+bool per__records_begin(struct per__records *records, const EVP_CIPHER *cipher, EVP_MAC_CTX *hmac,
+			size_t secret_len)
 {
 	records->cipher = cipher;
-	records->md = md;
+	records->hmac = hmac;
+	records->secret_len = secret_len;
 	records->open.cipher = EVP_CIPHER_CTX_new();
 	records->seal.cipher = EVP_CIPHER_CTX_new();
 	return records->open.cipher != NULL && records->seal.cipher != NULL &&
@@ -81,8 +101,8 @@ void per__records_end(struct per__records *records)
 bool per__record_key_update(const struct per__records *records, struct per__record_key *key)
 {
 	uint8_t next[PER__SECRET_MAX];
-	const size_t len = (size_t)EVP_MD_get_size(records->md);
-	bool is_done = expand_label(records->md, key->secret, "traffic upd", next, len);
+	const size_t len = records->secret_len;
+	bool is_done = expand_label(records, key->secret, "traffic upd", next, len);
 
 	if (is_done) {
 		memcpy(key->secret, next, len);

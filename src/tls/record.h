@@ -44,9 +44,17 @@ struct per__record_key {
 /* Both directions. Zeroed before per__records_begin(). */
 struct per__records {
 	struct per__record_key open, seal;
-	const EVP_CIPHER *cipher; /* AES-GCM or ChaCha20-Poly1305; borrowed, as md */
-	const EVP_MD *md;         /* of the cipher suite */
+	const EVP_CIPHER *cipher; /* AES-GCM or ChaCha20-Poly1305; borrowed, as hmac */
+	EVP_MAC_CTX *hmac;        /* with the hash of the cipher suite */
+	size_t secret_len;        /* bytes of a secret: as many as the hash has */
 };
+
+/**
+ * HMAC with a hash ("SHA256"), for any number of connections of one thread, one after the other. Made once,
+ * because looking an algorithm up costs more than using it. NULL when it is not to be had. Freed with
+ * EVP_MAC_CTX_free().
+ */
+EVP_MAC_CTX *per__record_hmac_new(const char *digest);
 
 /**
  * Derives keys from the secrets in open.secret and seal.secret. open.seq and seal.seq are the caller's: how
@@ -55,7 +63,8 @@ struct per__records {
  * returns  false when there is no memory; per__records_end() is due all the same
  * source   RFC 8446 section 7.3
  */
-bool per__records_begin(struct per__records *records, const EVP_CIPHER *cipher, const EVP_MD *md);
+bool per__records_begin(struct per__records *records, const EVP_CIPHER *cipher, EVP_MAC_CTX *hmac,
+			size_t secret_len);
 
 /** Frees, and wipes the secrets. Safe on zeroed records. */
 void per__records_end(struct per__records *records);

@@ -18,17 +18,68 @@
 static const struct {
 	uint32_t id; /* SSL_CIPHER_get_id() */
 	const char *cipher;
-	const EVP_MD *(*md)(void);
+	const char *md;
+	size_t secret_len;
 } suites[] = {
-	{ TLS1_3_CK_AES_128_GCM_SHA256, "AES-128-GCM", EVP_sha256 },
-	{ TLS1_3_CK_AES_256_GCM_SHA384, "AES-256-GCM", EVP_sha384 },
-	{ TLS1_3_CK_CHACHA20_POLY1305_SHA256, "ChaCha20-Poly1305", EVP_sha256 },
+	{ TLS1_3_CK_AES_128_GCM_SHA256, "AES-128-GCM", "SHA256", 32 },
+	{ TLS1_3_CK_AES_256_GCM_SHA384, "AES-256-GCM", "SHA384", 48 },
+	{ TLS1_3_CK_CHACHA20_POLY1305_SHA256, "ChaCha20-Poly1305", "SHA256", 32 },
 };
 
 /*
  * --- the line
  * ------------------------------------------------------------------------------------------------
  */
+
+/*
+ * --- secrets
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Reads a secret in hexadecimal; it has to be as long as the hash of a cipher suite. */
+static bool secret_read(const char *text, uint8_t secret[PER__SECRET_MAX])
+{
+	size_t len = 0;
+
+	while (len < PER__SECRET_MAX && hex_digit(text[2 * len]) >= 0 && hex_digit(text[2 * len + 1]) >= 0) {
+		secret[len] = (uint8_t)(hex_digit(text[2 * len]) * 16 + hex_digit(text[2 * len + 1]));
+		len++;
+	}
+	return text[2 * len] == '\0' && (len == 32 || len == 48);
+}
+
+/*
+ * OpenSSL tells its secrets in the lines of NSS's key log: a label, the client's random in hexadecimal, the
+ * secret. They go into the connection's memory and nowhere else.
+ */
+static void secret_arrived(const SSL *ssl, const char *line)
+{
+	static const char *const labels[] = { "CLIENT_TRAFFIC_SECRET_0 ", "SERVER_TRAFFIC_SECRET_0 " };
+	struct per__tls *tls = SSL_get_app_data(ssl);
+
+	for (unsigned i = 0; i < PER_ARRAY_LEN(labels) && tls != NULL; i++) {
+		const char *secret = strrchr(line, ' ');
+		struct per__record_key *key = i == 0 ? &tls->direct.records.open : &tls->direct.records.seal;
+
+		if (strncmp(line, labels[i], strlen(labels[i])) == 0 && secret != NULL &&
+		    secret_read(secret + 1, key->secret))
+			tls->secrets |= (uint8_t)(1u << i);
+	}
+}
+
+/*
+ * Writing a line costs OpenSSL some microseconds, so it is asked only for those that come behind the server's
+ * flight: the secrets of the handshake itself, which come before, are not needed.
+ */
+static void secrets_listen(const struct per__tls *tls, bool is_listening)
+{
+	SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(tls->ssl), is_listening ? secret_arrived : NULL);
+}
 
 /* OpenSSL writes whole records, one or more at once; should it not, they cannot be counted. */
 static void records_count(struct per__tls_line *line, const uint8_t *data, size_t len)
@@ -47,6 +98,10 @@ static int line_write(BIO *bio, const char *data, int len)
 
 	BIO_clear_retry_flags(bio);
 	records_count(line, (const uint8_t *)data, (size_t)len);
+	if (line->shaking != NULL && !line->shaking->has_answered) {
+		line->shaking->has_answered = true;
+		secrets_listen(line->shaking, true);
+	}
 	return line->out(line->arg, (const uint8_t *)data, (size_t)len) == 0 ? len : -1;
 }
 
@@ -80,7 +135,8 @@ static void suites_fetch(struct per__tls_line *line)
 {
 	for (unsigned i = 0; i < PER_ARRAY_LEN(suites); i++) {
 		line->suites[i].cipher = EVP_CIPHER_fetch(NULL, suites[i].cipher, NULL);
-		line->suites[i].md = suites[i].md();
+		line->suites[i].secret_len = suites[i].secret_len;
+		line->suites[i].hmac = per__record_hmac_new(suites[i].md);
 	}
 	ERR_clear_error();
 }
@@ -114,8 +170,10 @@ void per__tls_line_close(struct per__tls_line *line)
 		return;
 	BIO_free(line->bio);
 	BIO_meth_free(line->method);
-	for (unsigned i = 0; i < PER_ARRAY_LEN(suites); i++)
+	for (unsigned i = 0; i < PER_ARRAY_LEN(suites); i++) {
 		EVP_CIPHER_free(line->suites[i].cipher);
+		EVP_MAC_CTX_free(line->suites[i].hmac);
+	}
 	line->bio = line->method = NULL;
 }
 
@@ -179,10 +237,16 @@ static bool is_starved(const SSL *ssl, const struct per__tls_line *line)
 /* The thread's queue of errors is left with what this call has put there, for per__tls_reason(). */
 int per__tls_handshake(struct per__tls *tls)
 {
-	const struct per__tls_line *line = line_begin(tls);
+	struct per__tls_line *line = line_begin(tls);
+	bool is_complete;
 
 	ERR_clear_error();
-	if (SSL_do_handshake(tls->ssl) == 1)
+	line->shaking = tls;
+	secrets_listen(tls, tls->has_answered);
+	is_complete = SSL_do_handshake(tls->ssl) == 1;
+	secrets_listen(tls, false);
+	line->shaking = NULL;
+	if (is_complete)
 		return 1;
 	return is_starved(tls->ssl, line) ? 0 : PER_EPROTO;
 }
@@ -192,49 +256,15 @@ int per__tls_handshake(struct per__tls *tls)
  * --------------------------------------------------------------------
  */
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Reads a secret in hexadecimal; it has to be as long as the hash of a cipher suite. */
-static bool secret_read(const char *text, uint8_t secret[PER__SECRET_MAX])
-{
-	size_t len = 0;
-
-	while (len < PER__SECRET_MAX && hex_digit(text[2 * len]) >= 0 && hex_digit(text[2 * len + 1]) >= 0) {
-		secret[len] = (uint8_t)(hex_digit(text[2 * len]) * 16 + hex_digit(text[2 * len + 1]));
-		len++;
-	}
-	return text[2 * len] == '\0' && (len == 32 || len == 48);
-}
-
-/*
- * OpenSSL tells its secrets in the lines of NSS's key log: a label, the client's random in hexadecimal, the
- * secret. They go into the connection's memory and nowhere else.
- */
-void per__tls_on_secret(const SSL *ssl, const char *line)
-{
-	static const char *const labels[] = { "CLIENT_TRAFFIC_SECRET_0 ", "SERVER_TRAFFIC_SECRET_0 " };
-	struct per__tls *tls = SSL_get_app_data(ssl);
-
-	for (unsigned i = 0; i < PER_ARRAY_LEN(labels) && tls != NULL; i++) {
-		const char *secret = strrchr(line, ' ');
-		struct per__record_key *key = i == 0 ? &tls->direct.records.open : &tls->direct.records.seal;
-
-		if (strncmp(line, labels[i], strlen(labels[i])) == 0 && secret != NULL &&
-		    secret_read(secret + 1, key->secret))
-			tls->secrets |= (uint8_t)(1u << i);
-	}
-}
-
 static const struct per__tls_suite *suite_of(const struct per__tls *tls)
 {
 	const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
 
 	for (unsigned i = 0; i < PER_ARRAY_LEN(suites) && cipher != NULL; i++) {
 		if (SSL_CIPHER_get_id(cipher) == suites[i].id)
-			return tls->line->suites[i].cipher != NULL ? &tls->line->suites[i] : NULL;
+			return tls->line->suites[i].cipher != NULL && tls->line->suites[i].hmac != NULL
+				       ? &tls->line->suites[i]
+				       : NULL;
 	}
 	return NULL;
 }
@@ -254,7 +284,7 @@ static bool take_over(struct per__tls *tls)
 	    SSL_SESSION_get_max_fragment_length(session) != TLSEXT_max_fragment_length_DISABLED)
 		return false;
 	tls->direct.records.seal.seq = tls->line->records_out;
-	if (per__records_begin(&tls->direct.records, suite->cipher, suite->md))
+	if (per__records_begin(&tls->direct.records, suite->cipher, suite->hmac, suite->secret_len))
 		return true;
 	per__direct_end(&tls->direct);
 	ERR_clear_error();

@@ -34,9 +34,11 @@ struct per__tls_line {
 	bool is_torn;         /* it has put out a part of a record */
 	uint32_t records_out; /* records put out by it */
 	void *bio, *method;
-	struct per__tls_suite { /* what records are sealed with, fetched once; NULL: not to be had */
+	struct per__tls *shaking; /* inside per__tls_handshake() */
+	struct per__tls_suite {   /* what records are sealed with, fetched once; NULL: not to be had */
 		void *cipher;
-		const void *md;
+		void *hmac;
+		size_t secret_len;
 	} suites[3];
 };
 
