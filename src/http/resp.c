@@ -381,15 +381,19 @@ static int answer_put(struct per__conn *conn, int status, per_str text)
 		req->status = (uint16_t)status;
 		req->body_out = is_head ? 0 : text.len + 1;
 	}
-	per__count(&conn->worker->counters.responses[status / 100], 1);
 	return 0;
 }
 
 int per__resp_error(struct per__conn *conn, int status)
 {
-	return answer_put(conn, status, per_reason(status));
+	int err = answer_put(conn, status, per_reason(status));
+
+	if (err == 0)
+		per__count(&conn->worker->counters.responses[status / 100], 1);
+	return err;
 }
 
+/* To a request that was never read: it counts as a bad one, and there is no exchange to log. */
 int per__resp_not_tls(struct per__conn *conn)
 {
 	return answer_put(conn, 400,
