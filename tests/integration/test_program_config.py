@@ -211,18 +211,28 @@ def every_default_is_that_of_the_library(t):
             "head_timeout_ms": "timeouts.head", "idle_timeout_ms": "timeouts.idle", "rate_window_ms": "timeouts.rate_window",
             "body_rate_min": "timeouts.body_rate", "write_rate_min": "timeouts.write_rate", "linger_timeout_ms": "timeouts.linger",
             "stop_timeout_ms": "timeouts.stop"}
+    keys_of = {"per_config": keys,
+               "per_tls_config": {"client_depth": "tls.client_depth", "ticket_count": "tls.ticket_count",
+                                  "ticket_lifetime_s": "tls.ticket_lifetime", "early_data_max": "tls.early_data",
+                                  "handshake_timeout_ms": "tls.handshake_timeout", "handshakes_max": "tls.handshakes"},
+               "per_static_config": {"cache_bytes": "files.cache", "cache_file_bytes": "files.cache_file",
+                                     "cache_entries": "files.entries", "cache_descriptors": "files.descriptors",
+                                     "check_ms": "files.check", "disk_threads": "files.disk_threads"}}
     with open(os.path.join(ROOT, "docs/configuration.md"), encoding="utf-8") as page:
-        rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|", page.read().split("\n## ")[1], re.MULTILINE))
+        sections = {part.split("\n")[0]: part for part in page.read().split("\n## ")}
     values, section = {}, ""
     for line in run(program(t), "--dump-config").stdout.split("\n"):
         key, _, value = line.strip().partition(": ")
         section = line.strip(":\n") if re.match(r"\w+:$", line) else section
         values[f"{section}.{key}"] = value
     units = {"KiB": 1024, "MiB": 1 << 20, "GiB": 1 << 30, "": 1, "s": 1000, "ms": 1, "m": 60000, "h": 3600000}
-    for field, key in keys.items():
-        number, unit = re.match(r"([\d,]+) ?(KiB|MiB)?", rows[field]).groups()
-        mine, my_unit = re.match(r"(\d+)(\w*)$", values[key]).groups()
-        equal(int(mine) * units[my_unit], int(number.replace(",", "")) * units[unit or ""], f"the default of {key}")
+    for struct, fields in keys_of.items():
+        rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|", sections[struct], re.MULTILINE))
+        for field, key in fields.items():
+            number, unit = re.match(r"([\d,]+) ?(KiB|MiB)?", rows[field]).groups()
+            theirs = int(number.replace(",", "")) * units[unit or ("s" if field.endswith("_s") else "")]
+            mine, my_unit = re.match(r"(\d+)(\w*)$", values[key]).groups()
+            equal(int(mine) * units[my_unit], theirs, f"the default of {key}")
 
 
 @suite.case()
