@@ -351,6 +351,9 @@ def passed_sockets_are_used(t):
                 for port in listening:
                     with Conn(("127.0.0.1", port)) as c:
                         equal(c.get("/").status, 200)
+        # meant for another process
+        done = run(program, "-l", "systemd:0", "--welcome", env={**os.environ, "LISTEN_PID": "1", "LISTEN_FDS": "1"})
+        check(done.returncode == 1 and "no such socket" in done.stderr, "1 and the reason", done)
         done = subprocess.run([*wrapper, program, "-l", "systemd:none", "--welcome"], capture_output=True, text=True,
                               check=False, timeout=30, pass_fds=fds)
         check(done.returncode == 1 and "systemd:none: no such socket was passed" in done.stderr, "1 and the reason", done)

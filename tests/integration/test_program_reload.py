@@ -135,6 +135,7 @@ def the_error_log_is_a_file_with_times(t):
         server = start(t, folder, "log: {path: error.log, level: info}\nhosts: [{welcome: true}]\n")
         with t.serving(server):
             server.reload()
+            descriptors = server.fd_count()
             line = folder.read("error.log").split("\n")[-2]
             check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info: the configuration was read again", line), "a line", line)
             os.rename(os.path.join(folder.path, "error.log"), os.path.join(folder.path, "error.log.1"))
@@ -142,6 +143,11 @@ def the_error_log_is_a_file_with_times(t):
             wait_for(lambda: os.path.exists(os.path.join(folder.path, "error.log")), "a new log")
             wait_for(lambda: "the logs were opened again" in folder.read("error.log"), "a line in it")
             check("opened again" not in folder.read("error.log.1"), "nothing more in the old one", folder.read("error.log.1"))
+            for _ in range(8):
+                os.remove(os.path.join(folder.path, "error.log"))
+                server.process.send_signal(signal.SIGUSR1)
+                wait_for(lambda: os.path.exists(os.path.join(folder.path, "error.log")), "a new log")
+            check(server.fd_count() < descriptors + 8, "no more descriptors than before", (descriptors, server.fd_count()))
             folder.write("site.yaml", HEAD + "log: {path: other.log, level: error}\nhosts: [{welcome: true}]\n")
             server.reload()
             folder.write("site.yaml", HEAD + "hosts: 1\n")
@@ -189,12 +195,16 @@ def access_logs_have_three_forms(t):
                     c.get("/none")
                 c.send(b"NONSENSE\r\n\r\n")
                 equal(c.response().status, 400)
-            wait_for(lambda: len(lines_of(folder, "json.log")) == 2, "two lines", lambda: lines_of(folder, "json.log"))
+                # a reload opens the log again, too
+                os.rename(os.path.join(folder.path, "json.log"), os.path.join(folder.path, "json.old"))
+                server.reload()
+                wait_for(lambda: os.path.exists(os.path.join(folder.path, "json.log")), "a new log")
+            wait_for(lambda: len(lines_of(folder, "json.log", "json.old")) == 2, "two lines")
             line = lines_of(folder, "access.log")[0]
             check(line.endswith(b'"GET /a?q=1 HTTP/1.1" 200 1 "http://r/" "me"'), "a combined line", line)
             line = lines_of(folder, "common.log")[0]
             check(re.search(rb'"GET /none HTTP/1\.1" 404 \d+$', line), "a common line", line)
-            first, second = (json.loads(line) for line in lines_of(folder, "json.log"))
+            first, second = (json.loads(line) for line in lines_of(folder, "json.old", "json.log"))
             equal((first["method"], first["target"], first["status"], second["status"]), ("GET", "/none", 404, 400))
             equal(server.metric("peregrine_access_log_lines_total"), 4, "lines of all logs together")
 

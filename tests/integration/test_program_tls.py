@@ -161,6 +161,22 @@ def hosts_that_ask_for_certificates_cannot_be_reached_around(t):
 
 
 @suite.case()
+def who_names_nobody_gets_the_certificate_of_the_host_without_names(t):
+    with Folder() as folder:
+        for name in ("one", "rest"):
+            certificate(folder, name, name + ".org")
+        text = LISTEN + """
+hosts:
+  - {names: [one.org], welcome: true, certificates: [{cert: one.pem, key: one.key}]}
+  - {welcome: true, certificates: [{cert: rest.pem, key: rest.key}]}
+"""
+        with t.serving(start(t, folder, text)) as server:
+            for name, shown in (("one.org", "one"), ("other.org", "rest"), (None, "rest")):
+                with TlsConn(server, name) as c:
+                    equal(shown_name(c), shown, f"certificate for {name}")
+
+
+@suite.case()
 def plain_requests_are_sent_to_https(t):
     with Folder() as folder:
         prepare(folder)
