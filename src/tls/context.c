@@ -64,22 +64,6 @@ static int alpn_choose(SSL *ssl, const unsigned char **out, unsigned char *out_l
  * ------------------------------------------------------------------------------------------------
  */
 
-/* The name in a server_name extension (RFC 6066 section 3); false: there is none, or it is malformed. */
-static bool name_extract(const unsigned char *ext, size_t len, const char **name, size_t *name_len)
-{
-	size_t list, host;
-
-	if (len < 5)
-		return false;
-	list = (size_t)(ext[0] << 8 | ext[1]);
-	host = (size_t)(ext[3] << 8 | ext[4]);
-	if (list != len - 2 || ext[2] != TLSEXT_NAMETYPE_host_name || host == 0 || host > len - 5)
-		return false;
-	*name = (const char *)ext + 5;
-	*name_len = host;
-	return true;
-}
-
 /*
  * A session can be resumed only with the same name, as RFC 6066 section 3 wants it, and only where clients
  * are asked for certificates of the same authorities in the same way.
@@ -160,7 +144,7 @@ static int hello_arrived(SSL *ssl, int *alert, void *arg)
 	const struct per__tls_host *host;
 
 	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &ext_len) == 1 &&
-	    name_extract(ext, ext_len, &name, &name_len))
+	    per__tls_name_extract(ext, ext_len, &name, &name_len))
 		index = per__tls_names_find(&store->names, name, name_len);
 	if (index == PER__TLS_NAME_NONE && ctx->is_strict_sni) {
 		*alert = SSL_AD_UNRECOGNIZED_NAME;

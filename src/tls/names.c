@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SLOTS_FIRST 16u
+#define NAME_TYPE_HOST 0 /* RFC 6066 section 3 */
 
 static char lower(char c)
 {
@@ -72,6 +73,21 @@ int per__tls_name_read(char dst[PER__TLS_NAME_MAX + 1], const char *src, size_t 
 	dst[len] = '\0';
 	*why = star > len ? "it is empty" : labels_check(dst + star, len - star);
 	return *why == NULL ? (int)len : PER_EINVAL;
+}
+
+bool per__tls_name_extract(const uint8_t *ext, size_t len, const char **name, size_t *name_len)
+{
+	size_t list, host;
+
+	if (len < 5)
+		return false;
+	list = (size_t)ext[0] << 8 | ext[1];
+	host = (size_t)ext[3] << 8 | ext[4];
+	if (list != len - 2 || ext[2] != NAME_TYPE_HOST || host == 0 || host > len - 5)
+		return false;
+	*name = (const char *)ext + 5;
+	*name_len = host;
+	return true;
 }
 
 /* FNV-1a */

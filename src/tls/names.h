@@ -49,6 +49,14 @@ uint32_t *per__tls_names_put(struct per__tls_names *names, const char *name, siz
  */
 uint32_t per__tls_names_find(const struct per__tls_names *names, const char *name, size_t len);
 
+/**
+ * The name in a server_name extension (RFC 6066 section 3).
+ *
+ * name, name_len  receive a slice of ext
+ * returns         false when there is none, or the extension is malformed: OpenSSL refuses that later
+ */
+bool per__tls_name_extract(const uint8_t *ext, size_t len, const char **name, size_t *name_len);
+
 /** A number for a name as a client sends it; upper case and a dot at the end make no difference. */
 uint64_t per__tls_name_number(const char *name, size_t len);
 

@@ -179,6 +179,57 @@ static void test_many_names_are_all_found(void **state)
 	per__tls_names_free(&names);
 }
 
+static void test_extension_good_gives_its_name(void **state)
+{
+	static const uint8_t one[] = "\0\x04\0\0\x01"
+				     "a",
+			     more[] = "\0\x08\0\0\x03"
+				      "a.bxx";
+	const char *name;
+	size_t len;
+
+	(void)state;
+	assert_true(per__tls_name_extract(one, sizeof(one) - 1, &name, &len));
+	assert_ptr_equal(name, one + 5);
+	assert_int_equal(len, 1);
+	assert_true(per__tls_name_extract(more, sizeof(more) - 1, &name, &len)); /* another entry behind it */
+	assert_int_equal(len, 3);
+}
+
+static void test_extension_bad_gives_none(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} cases[] = {
+		{ "", 0 },
+		{ "\0\x03\0\0", 4 },   /* cut */
+		{ "\0\x03\0\0\0", 5 }, /* an empty name */
+		{ "\0\x05\0\0\x01"
+		  "a",
+		  6 }, /* the list is longer than the extension */
+		{ "\0\x03\0\0\x01"
+		  "a",
+		  6 }, /* shorter */
+		{ "\0\x04\x01\0\x01"
+		  "a",
+		  6 }, /* no host name */
+		{ "\0\x04\0\0\x02"
+		  "a",
+		  6 }, /* the name is longer than the list */
+		{ "\0\x04\0\xff\xff"
+		  "a",
+		  6 },
+	};
+	const char *name;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < PER_ARRAY_LEN(cases); i++)
+		assert_false(
+			per__tls_name_extract((const uint8_t *)cases[i].bytes, cases[i].len, &name, &len));
+}
+
 static void test_number_ignores_case_and_last_dot(void **state)
 {
 	(void)state;
@@ -197,6 +248,8 @@ int main(void)
 		cmocka_unit_test(test_find_odd_questions_find_nothing),
 		cmocka_unit_test(test_put_again_gives_the_same),
 		cmocka_unit_test(test_many_names_are_all_found),
+		cmocka_unit_test(test_extension_good_gives_its_name),
+		cmocka_unit_test(test_extension_bad_gives_none),
 		cmocka_unit_test(test_number_ignores_case_and_last_dot),
 	};
 
