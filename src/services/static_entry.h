@@ -30,8 +30,9 @@ struct per__variant {
 	uint32_t fields_len; /* where Content-Length begins */
 	uint32_t head_len;   /* where the content begins */
 	uint32_t etag_off, etag_len;
-	uint32_t modified_off; /* the value of Last-Modified, PER__DATE_LEN bytes */
+	uint32_t modified_off; /* the value of Last-Modified, PER__DATE_LEN bytes; 0: there is none */
 	uint64_t size;         /* of the content, bytes */
+	uint64_t etag_hash;    /* of a list */
 	int64_t modified_s;
 	size_t bytes; /* of memory */
 	char text[];
@@ -42,7 +43,7 @@ enum { PER__PLAIN = 0 };
 
 enum per__entry_kind {
 	PER__ENTRY_FILE,
-	PER__ENTRY_LISTING, /* variants are a page, and JSON */
+	PER__ENTRY_LIST, /* variants are of static_list.h */
 };
 
 struct per__entry {
@@ -61,11 +62,15 @@ struct per__entry {
 	uint16_t path_len;  /* bytes; of the file */
 	size_t bytes;       /* memory of all of it */
 	int64_t checked_ns; /* when it was last known to be true */
+	int64_t loaded_s;   /* wall time; of a list */
 	struct per__file_id ids[PER__CODINGS];
 	struct per__variant *variants[PER__CODINGS];
 	char *path; /* behind key, ended by a NUL */
 	char key[];
 };
+
+/** An entry without variants. path: of the file. NULL: no memory. */
+struct per__entry *per__entry_new(per_str key, per_str path);
 
 /** Frees an entry that nobody uses. */
 void per__entry_free(struct per__entry *entry);

@@ -23,6 +23,7 @@
 #define PER__SHARDS_MAX 1024u /* as many as a server may have workers */
 #define PER__FOUND_MAX 4u     /* keys that one answer may need: its file, the fallback, an error page */
 #define PER__BOUNDARY_BYTES 24u
+#define PER__LOADING_BUCKETS 64u
 
 struct per_static {
 	struct per__static_conf conf;
@@ -56,15 +57,19 @@ struct per__shard {
 	struct per__root *root; /* NULL: it could not be opened */
 	int64_t root_checked_ns;
 	struct per__cache cache;
+	struct per__load_job *loading[PER__LOADING_BUCKETS]; /* jobs in progress, by hash of their keys */
 	uint32_t flows; /* in progress, also those whose exchange is over */
 	bool is_closing;
 	struct per__shard_counters counters;
 };
 
-/* A job that loads an entry. A block of the worker. */
+/* A job that loads an entry, for every flow that asks for it meanwhile. A block of the worker. */
 struct per__load_job {
 	struct per__job job; /* first */
-	struct per__flow *flow;
+	struct per__shard *shard;
+	struct per__load_job *next; /* of the same bucket */
+	struct per__flow *waiters;
+	uint64_t hash;
 	struct per__root *root; /* held */
 	struct per__load load;
 	int status; /* of per__load() */
@@ -107,6 +112,8 @@ struct per__flow {
 	struct per__shard *shard;
 	struct per_req *req; /* NULL: the exchange is over */
 	uint8_t state;       /* enum per__flow_state */
+
+	struct per__flow *next_waiter; /* for the same load */
 
 	/* the question: as in struct per__ask */
 	int status;
@@ -160,9 +167,6 @@ int per__find(struct per__ask *ask, per_str key, struct per__entry **out);
 
 /** Gives back what per__find() has lent: a struct per__entry. */
 void per__entry_release(void *arg);
-
-/** A load job is done: what it found is noted in its flow, which goes on. */
-void per__find_done(struct per__job *job);
 
 /* --- static_reply.c ---------------------------------------------------------------------------------- */
 

@@ -58,6 +58,8 @@ static void remember(struct per__shard *shard, per_str key, int status, struct p
 
 /* --- later ------------------------------------------------------------------------------------------- */
 
+static void load_done(struct per__job *job);
+
 static void load_run(struct per__job *job)
 {
 	struct per__load_job *work = (struct per__load_job *)job;
@@ -65,12 +67,62 @@ static void load_run(struct per__job *job)
 	work->status = per__load(&work->load, per_str_make(work->key, work->key_len), &work->entry);
 }
 
-static int load_later(struct per__ask *ask, per_str key)
+static struct per__load_job **loading_bucket(struct per__shard *shard, uint64_t hash)
+{
+	return &shard->loading[hash % PER__LOADING_BUCKETS];
+}
+
+/* The job that loads this key already, or NULL. */
+static struct per__load_job *loading_find(struct per__shard *shard, uint64_t hash, per_str key)
+{
+	struct per__load_job *work = *loading_bucket(shard, hash);
+
+	while (work != NULL && (work->hash != hash || work->root != shard->root || work->key_len != key.len ||
+				memcmp(work->key, key.ptr, key.len) != 0))
+		work = work->next;
+	return work;
+}
+
+static void loading_remove(struct per__shard *shard, struct per__load_job *work)
+{
+	struct per__load_job **link = loading_bucket(shard, work->hash);
+
+	while (*link != work)
+		link = &(*link)->next;
+	*link = work->next;
+}
+
+static struct per__load_job *load_put(struct per__shard *shard, uint64_t hash, per_str key)
+{
+	struct per__load_job **bucket = loading_bucket(shard, hash);
+	size_t cap;
+	struct per__load_job *work = per__block_take(shard->worker, sizeof(*work) + key.len, &cap);
+
+	if (work == NULL)
+		return NULL;
+	*work = (struct per__load_job){
+		.job = { .run = load_run, .done = load_done },
+		.shard = shard,
+		.next = *bucket,
+		.hash = hash,
+		.root = shard->root,
+		.load = load_of(shard, true),
+		.key_len = key.len,
+	};
+	memcpy(work->key, key.ptr, key.len);
+	*bucket = work;
+	shard->root->refs++;
+	per__count(&shard->counters.disk_reads, 1);
+	per__disk_put(&shard->files->disk, &shard->disk, &work->job);
+	return work;
+}
+
+/* Has the key loaded, or waits with others for whom that is being done. */
+static int load_later(struct per__ask *ask, uint64_t hash, per_str key)
 {
 	struct per__shard *shard = ask->shard;
 	struct per__flow *flow = per__flow_of(ask);
 	struct per__load_job *work;
-	size_t cap;
 
 	if (flow == NULL)
 		return PER_ENOMEM;
@@ -78,69 +130,80 @@ static int load_later(struct per__ask *ask, per_str key)
 		return 503;
 	if (per_defer(ask->req, NULL) != 0)
 		return PER_ESTATE;
-	work = per__block_take(shard->worker, sizeof(*work) + key.len, &cap);
+	work = loading_find(shard, hash, key);
+	if (work == NULL)
+		work = load_put(shard, hash, key);
 	if (work == NULL)
 		return PER_ENOMEM;
-	*work = (struct per__load_job){
-		.job = { .run = load_run, .done = per__find_done },
-		.flow = flow,
-		.root = shard->root,
-		.load = load_of(shard, true),
-		.key_len = key.len,
-	};
-	memcpy(work->key, key.ptr, key.len);
-	shard->root->refs++;
+	flow->next_waiter = work->waiters;
+	work->waiters = flow;
 	flow->state = PER__FLOW_LOADING;
-	per__count(&shard->counters.disk_reads, 1);
-	per__disk_put(&shard->files->disk, &shard->disk, &work->job);
 	return PER__FIND_LATER;
 }
 
-/* Notes a result in the flow: with many of them the oldest is of no use any more. */
+/* Notes a result in a flow: with many of them the oldest is of no use any more. */
 static void found_add(struct per__flow *flow, uint64_t hash, int status, struct per__entry *entry)
 {
 	struct per__found *found = &flow->found[flow->found_cnt++ % PER__FOUND_MAX];
 
 	if (found->entry != NULL)
 		per__cache_give(&flow->shard->cache, found->entry);
+	if (entry != NULL)
+		per__cache_lend(entry);
 	*found = (struct per__found){ .hash = hash, .status = status, .entry = entry };
 }
 
-/* What the job has found, for everybody if the root is still the same. */
-static void load_take(struct per__load_job *work, int64_t now_ns)
+/* The first time that no descriptor was left it is tried again: those of the cache are closed by now. */
+static void found_no_descriptor(struct per__flow *flow, uint64_t hash)
 {
-	struct per__flow *flow = work->flow;
-	struct per__shard *shard = flow->shard;
-	per_str key = per_str_make(work->key, work->key_len);
-	int status = work->job.was_run ? work->status : 503;
-
-	if (status == PER__LOAD_NO_DESCRIPTOR) {
-		per__cache_drop_fds(&shard->cache);
-		status = flow->req != NULL && flow->has_dropped ? 503 : status;
-		flow->has_dropped = true;
-	}
-	if (shard->root == work->root) {
-		remember(shard, key, status, work->entry, now_ns);
-	} else if (work->entry != NULL) {
-		work->entry->owner = shard;
-		per__cache_adopt(&shard->cache, work->entry);
-	}
-	if (status != PER__LOAD_NO_DESCRIPTOR && status != PER__LOAD_WOULD_WAIT)
-		found_add(flow, per__key_hash(key), status, work->entry);
+	if (flow->has_dropped)
+		found_add(flow, hash, 503, NULL);
+	flow->has_dropped = true;
 }
 
-void per__find_done(struct per__job *job)
+/* Keeps what a job has found, for everybody if the root is still the same, and tells those who wait. */
+static void load_take(struct per__shard *shard, struct per__load_job *work)
+{
+	int status = work->job.was_run ? work->status : 503;
+	struct per__entry *entry = work->entry;
+
+	if (status == PER__LOAD_NO_DESCRIPTOR)
+		per__cache_drop_fds(&shard->cache);
+	if (shard->root == work->root) {
+		remember(shard, per_str_make(work->key, work->key_len), status, entry,
+			 shard->worker->loop.now_ns);
+	} else if (entry != NULL) {
+		entry->owner = shard;
+		per__cache_adopt(&shard->cache, entry);
+	}
+	for (struct per__flow *flow = work->waiters; flow != NULL; flow = flow->next_waiter) {
+		if (status == PER__LOAD_NO_DESCRIPTOR)
+			found_no_descriptor(flow, work->hash);
+		else
+			found_add(flow, work->hash, status, entry);
+	}
+	if (entry != NULL)
+		per__cache_give(&shard->cache, entry);
+}
+
+static void load_done(struct per__job *job)
 {
 	struct per__load_job *work = (struct per__load_job *)job;
-	struct per__flow *flow = work->flow;
-	struct per__shard *shard = flow->shard;
+	struct per__shard *shard = work->shard;
+	struct per__flow *flow = work->waiters;
 
-	load_take(work, shard->worker->loop.now_ns);
+	loading_remove(shard, work);
+	load_take(shard, work);
 	per__root_give(work->root);
 	per__block_give(shard->worker, work);
-	flow->state = PER__FLOW_IDLE;
-	if (per__flow_job_ended(flow))
-		per__answer_again(flow);
+	while (flow != NULL) {
+		struct per__flow *next = flow->next_waiter;
+
+		flow->state = PER__FLOW_IDLE;
+		if (per__flow_job_ended(flow))
+			per__answer_again(flow);
+		flow = next;
+	}
 }
 
 /* What a job has found for this answer before; 0 when it is the entry, -1 when there is nothing. */
@@ -159,7 +222,7 @@ static int found_find(const struct per__flow *flow, uint64_t hash, struct per__e
 
 /* --- now --------------------------------------------------------------------------------------------- */
 
-static PER_COLD int load_now(struct per__ask *ask, per_str key, struct per__entry **out)
+static PER_COLD int load_now(struct per__ask *ask, uint64_t hash, per_str key, struct per__entry **out)
 {
 	struct per__shard *shard = ask->shard;
 	struct per__load load;
@@ -175,7 +238,7 @@ static PER_COLD int load_now(struct per__ask *ask, per_str key, struct per__entr
 	if (status == PER__LOAD_NO_DESCRIPTOR)
 		return 503;
 	if (status == PER__LOAD_WOULD_WAIT)
-		return load_later(ask, key);
+		return load_later(ask, hash, key);
 	remember(shard, key, status, *out, ask->now_ns);
 	return status;
 }
@@ -221,7 +284,7 @@ static PER_COLD int find_slowly(struct per__ask *ask, uint64_t hash, per_str key
 		status = per__brief_find(&ask->shard->cache, hash, key, ask->now_ns);
 	else
 		return status;
-	return status > 0 ? status : load_now(ask, key, out);
+	return status > 0 ? status : load_now(ask, hash, key, out);
 }
 
 int per__find(struct per__ask *ask, per_str key, struct per__entry **out)

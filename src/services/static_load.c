@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "http/mime.h"
+#include "services/static_list.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -395,7 +396,7 @@ void per__entry_free(struct per__entry *entry)
 	per__mem_free(entry);
 }
 
-static struct per__entry *entry_new(per_str key, per_str path)
+struct per__entry *per__entry_new(per_str key, per_str path)
 {
 	struct per__entry *entry = per__mem_alloc(sizeof(*entry) + key.len + path.len + 2);
 
@@ -441,7 +442,7 @@ static int entry_make(const struct per__load *load, per_str key, per_str path, s
 	int status = siblings_open(load, path, sources);
 
 	if (status == 0) {
-		entry = entry_new(key, path);
+		entry = per__entry_new(key, path);
 		status = entry != NULL ? variants_make(load, entry, sources) : 503;
 	}
 	sources_close(sources);
@@ -479,8 +480,8 @@ static int index_load(const struct per__load *load, per_str key, struct per__ent
 	return 404;
 }
 
-/* A directory without an index file: 403, or 404 when there is no such directory. */
-static int directory_load(const struct per__load *load, per_str key)
+/* A directory without an index file: its list, or 403; 404 when there is no such directory. */
+static int directory_load(const struct per__load *load, per_str key, struct per__entry **out)
 {
 	char path[PER__KEY_CAP];
 	int fd;
@@ -490,8 +491,10 @@ static int directory_load(const struct per__load *load, per_str key)
 	fd = per__below_open(&load->below, path, open_flags(load) | PER__BELOW_DIRECTORY);
 	if (fd < 0)
 		return status_of(-fd);
+	if (load->conf->listing == PER_STATIC_LISTING_ON && load->may_wait)
+		return per__list_load(load, key, fd, out);
 	close(fd);
-	return 403;
+	return load->conf->listing == PER_STATIC_LISTING_ON ? PER__LOAD_WOULD_WAIT : 403;
 }
 
 static int load_once(const struct per__load *load, per_str key, struct per__entry **out)
@@ -505,7 +508,7 @@ static int load_once(const struct per__load *load, per_str key, struct per__entr
 		return file_load(load, key, path, out);
 	}
 	status = index_load(load, key, out);
-	return status == 404 ? directory_load(load, key) : status;
+	return status == 404 ? directory_load(load, key, out) : status;
 }
 
 int per__load(const struct per__load *load, per_str key, struct per__entry **out)
@@ -550,6 +553,8 @@ bool per__load_is_fresh(const struct per__load *load, const struct per__entry *e
 	char path[PER__KEY_CAP];
 	unsigned codings = load->conf->has_precompressed ? PER__CODINGS : 1;
 
+	if (entry->kind == PER__ENTRY_LIST)
+		return per__list_is_fresh(load, entry);
 	for (unsigned i = 0; i < codings; i++) {
 		if (path_join(path, per_str_make(entry->path, entry->path_len), siblings[i].suffix) &&
 		    !id_is_fresh(load, path, &entry->ids[i]))

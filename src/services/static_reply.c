@@ -6,7 +6,10 @@
  */
 #include "services/static_files.h"
 
+#include "http/escape.h"
 #include "http/mime.h"
+#include "services/error_page.h"
+#include "services/static_list.h"
 #include <string.h>
 
 #define LOCATION_BYTES_MAX 16384u
@@ -67,18 +70,16 @@ static int flow_reply(struct per__ask *ask, struct per__entry *entry, const stru
 
 /* --- errors and redirects ---------------------------------------------------------------------------- */
 
-/* An error in words. line is one more field line, or empty. */
+/* An error or a redirect in words, as the client reads them. line is one more field line, or empty. */
 static int plain_reply(const struct per__ask *ask, int status, per_str line)
 {
-	const per_str lines[] = { PER_S("Content-Type: text/plain\r\n"), line,
-				  ask->shard->files->conf.common };
-	char memory[64];
+	char memory[PER__ERROR_PAGE_BYTES_MAX];
 	struct per__text text = per__text_make(memory, sizeof(memory));
+	per_str lines[] = { { NULL, 0 }, PER_S("Vary: Accept\r\n"), line, ask->shard->files->conf.common };
 
-	per__text_add(&text, per_reason(status));
-	per__text_byte(&text, '\n');
-	return per__resp_lines(ask->req, status, lines, 3,
-			       per_str_make(memory, PER_MIN(text.len, sizeof(memory))));
+	lines[0] = per__error_page(&text, status, per__accept_media(&ask->wants.accept));
+	PER_ASSERT(per__text_fits(&text));
+	return per__resp_lines(ask->req, status, lines, 4, per_str_make(memory, text.len));
 }
 
 static int page_reply(struct per__ask *ask, int status, per_str line, struct per__entry *entry)
@@ -112,29 +113,6 @@ static int error_reply(struct per__ask *ask, int status, per_str line)
 	return plain_reply(ask, status, line);
 }
 
-static bool is_unescaped(uint8_t byte)
-{
-	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-	       strchr("-._~!$&'()*+,;=@", byte) != NULL;
-}
-
-static void escaped_add(struct per__text *text, per_str str)
-{
-	static const char digits[] = "0123456789ABCDEF";
-
-	for (size_t i = 0; i < str.len; i++) {
-		uint8_t byte = (uint8_t)str.ptr[i];
-
-		if (byte != 0 && is_unescaped(byte)) {
-			per__text_byte(text, (char)byte);
-			continue;
-		}
-		per__text_byte(text, '%');
-		per__text_byte(text, digits[byte >> 4]);
-		per__text_byte(text, digits[byte & 15]);
-	}
-}
-
 /*
  * To the same directory with a slash. The reference is relative and begins with "./", so nothing of what
  * was asked can make it lead to another host (RFC 3986 section 4.2).
@@ -149,7 +127,7 @@ static int redirect_reply(const struct per__ask *ask)
 	while (name > 0 && ask->key.ptr[name - 1] != '/')
 		name--;
 	per__text_add(&text, PER_S("Location: ./"));
-	escaped_add(&text, per_str_make(ask->key.ptr + name, ask->key.len - name));
+	per__escape_segment(&text, per_str_make(ask->key.ptr + name, ask->key.len - name));
 	per__text_byte(&text, '/');
 	if (query.ptr != NULL) {
 		per__text_byte(&text, '?');
@@ -177,6 +155,11 @@ static struct per__variant *variant_choose(const struct per__ask *ask, const str
 {
 	unsigned coding = PER__CODING_IDENTITY;
 
+	if (PER_UNLIKELY(entry->kind == PER__ENTRY_LIST)) {
+		bool is_json = per__accept_media(&ask->wants.accept) == PER__MEDIA_JSON;
+
+		return entry->variants[is_json ? PER__LIST_JSON : PER__LIST_HTML];
+	}
 	if (entry->codings != PER__CODING_IDENTITY)
 		coding = per__accept_coding(&ask->wants.accept_encoding, entry->codings);
 	return entry->variants[__builtin_ctz(coding)];
@@ -184,11 +167,12 @@ static struct per__variant *variant_choose(const struct per__ask *ask, const str
 
 static struct per__validators validators_of(const struct per__variant *variant)
 {
-	return (struct per__validators){
-		.etag = per__variant_etag(variant),
-		.last_modified = per_str_make(variant->text + variant->modified_off, PER__DATE_LEN),
-		.modified_s = variant->modified_s,
-	};
+	struct per__validators validators = { .etag = per__variant_etag(variant),
+					      .modified_s = variant->modified_s };
+
+	if (variant->modified_off > 0)
+		validators.last_modified = per_str_make(variant->text + variant->modified_off, PER__DATE_LEN);
+	return validators;
 }
 
 /*
@@ -299,7 +283,8 @@ static int content_reply(struct per__ask *ask, struct per__entry *entry, const s
 	struct per__ranges ranges = { 0 };
 	enum per__range_result result = PER__RANGE_WHOLE;
 
-	if (PER_UNLIKELY(ask->wants.range.ptr != NULL) && per_req_method(ask->req) == PER_METHOD_GET) {
+	if (PER_UNLIKELY(ask->wants.range.ptr != NULL) && per_req_method(ask->req) == PER_METHOD_GET &&
+	    entry->kind == PER__ENTRY_FILE) {
 		struct per__validators validators = validators_of(variant);
 
 		if (per__if_range_holds(ask->wants.if_range, &validators, ask->shard->worker->loop.wall_s))
@@ -374,11 +359,11 @@ int per__answer(struct per__ask *ask)
 {
 	per_method method = per_req_method(ask->req);
 
+	wants_read(ask);
 	if (PER_UNLIKELY(ask->status != 0))
 		return error_reply(ask, ask->status, PER_S(""));
 	if (PER_UNLIKELY(method != PER_METHOD_GET && method != PER_METHOD_HEAD))
 		return method_reply(ask);
-	wants_read(ask);
 	return path_reply(ask);
 }
 

@@ -2,6 +2,7 @@
 # test_static_files.py - what files can be and what happens to them: odd names, links, FIFOs and devices, hostile paths, changes
 # between and during answers, a full cache, no descriptors, a gigabyte. Fields and conditions are test_static.py's.
 import atexit
+import json
 import os
 import random
 import re
@@ -230,6 +231,84 @@ def what_may_not_be_read(t):
                 equal((c.get("/searchable/page.html").body, c.get("/inside.txt").status), (b"page\n", 200))
     finally:
         os.chmod(tree.path("closed"), 0o755)
+
+
+# --- lists ------------------------------------------------------------------------------------------------------
+
+
+def listed(c, path, *fields):
+    got = c.get(path, "Accept: application/json", *fields)
+    equal((got.status, got.get("content-type"), got.all("vary")), (200, "application/json", ["Accept"]), path)
+    return {one["name"]: one for one in json.loads(got.body)}
+
+
+@suite.case()
+def a_list_of_a_directory(t):
+    tree = Tree("list")
+    for name in ("a.txt", "b c & <d>.txt", "caf\u00e9", "list/deep/x", "list/.hidden", "list/index.txt"):
+        tree.write(name, b"12345")
+    os.symlink("a.txt", tree.path("good-link"))
+    os.symlink("list", tree.path("dir-link"))
+    os.symlink("../canary.txt", tree.path("bad-link"))
+    os.symlink("nowhere", tree.path("dangling"))
+    os.mkfifo(tree.path("fifo"))
+    for wrapper in ways(t):
+        with t.serving(app(t, tree, "--listing", "1", "--nosniff", "1", wrapper=wrapper)) as server, server.connect() as c:
+            found = listed(c, "/")
+            equal(sorted(found), sorted(["a.txt", "b c & <d>.txt", "caf\u00e9", "dir-link", "good-link", "inside.txt", "list"]))
+            equal((found["a.txt"]["size"], found["a.txt"]["type"], found["dir-link"]["type"]), (5, "file", "directory"))
+            for one in found.values():  # each reference leads there
+                equal(c.get("/" + one["href"]).status, 200, one)
+            equal(sorted(listed(c, "/list/")), ["deep", "index.txt"])
+            got = c.get("/list/", "Accept: text/html")
+            check(got.get("content-type").startswith("text/html") and b"<title>" in got.body, "a page", got)
+            equal((got.all("x-content-type-options"), got.all("vary")), (["nosniff"], ["Accept"]))
+            page = c.get("/").body
+            check(b"b%20c" in page and b"<d>" not in page, "names that are escaped", page)
+            tag = got.get("etag")
+            equal(c.get("/list/", "Accept: text/html", "If-None-Match: " + tag).status, 304)
+            equal(c.get("/list/", "Accept: application/json", "If-None-Match: " + tag).status, 200, "another representation")
+            head = c.get("/list/", "Accept: text/html", method="HEAD")
+            equal((head.status, head.get("content-length")), (200, got.get("content-length")))
+            equal((c.get("/list").status, c.get("/list/missing/").status, c.get("/a.txt/").status), (301, 404, 404))
+            equal(c.get("/list/", "Range: bytes=0-9").status, 200)
+        with t.serving(app(t, tree, "--listing", "1", "--links", "1", "--dotfiles", "1", wrapper=wrapper)) as server, server.connect() as c:
+            check("good-link" not in listed(c, "/"), "no link where none is followed", "one")
+            equal(sorted(listed(c, "/list/")), [".hidden", "deep", "index.txt"])
+
+
+@suite.case()
+def a_list_follows_what_is_there(t):
+    tree = Tree("list-changes")
+    for options in ((), ("--no-cache", "1")):
+        with t.serving(app(t, tree, "--listing", "1", "--check-ms", "1", *options)) as server, server.connect() as c:
+            tree.write("one", b"1")
+            until(lambda: listed(c, "/").get("one", {}).get("size") == 1, "a new file")
+            tree.write("one", b"12345")
+            until(lambda: listed(c, "/")["one"]["size"] == 5, "another size")
+            os.unlink(tree.path("one"))
+            until(lambda: "one" not in listed(c, "/"), "a file that is gone")
+            tree.write("index.html", b"index\n")
+            until(lambda: c.get("/").body == b"index\n", "an index file")
+            os.unlink(tree.path("index.html"))
+            until(lambda: c.get("/").body != b"index\n", "a list again")
+
+
+@suite.case()
+def what_many_wait_for_is_read_once(t):
+    tree = Tree("list-many")
+    for i in range(400):
+        tree.write(f"many/file-{i}", b"")
+    with t.serving(app(t, tree, "--listing", "1", "--check-ms", "60000")) as server:
+        clients = [server.connect() for _ in range(30)]
+        for c in clients:
+            c.send(b"GET /many/ HTTP/1.1\r\nHost: test\r\n\r\n")
+        bodies = {c.response().body for c in clients}
+        equal((len(bodies), bodies.pop().count(b'href="file-')), (1, 400))
+        got = stats(clients[0])
+        equal(got["disk_reads"], 1, "one reading")
+        for c in clients:
+            c.close()
 
 
 # --- changes between answers ------------------------------------------------------------------------------------
