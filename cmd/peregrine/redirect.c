@@ -139,6 +139,14 @@ static void keep_here(struct location *location)
 	location->len -= slashes - 1;
 }
 
+/* "https://example.org": what is added to it could become a part of the server's name. */
+static bool ends_in_server(const char *to)
+{
+	const char *server = strstr(to, "://");
+
+	return to[0] != '/' && server != NULL && strpbrk(server + 3, "/?#") == NULL;
+}
+
 static int reply(per_req *req, int status, const struct location *location)
 {
 	int err;
@@ -166,6 +174,8 @@ int redirect_reply(const struct config_redirect *redirect, per_req *req)
 		if (location.len > 0 && location.text[location.len - 1] == '/' && used < path.len &&
 		    path.ptr[used] == '/')
 			used++;
+		if (used < path.len && path.ptr[used] != '/' && ends_in_server(redirect->to))
+			add(&location, PER_S("/"));
 		add(&location, per_str_make(path.ptr + used, path.len - used));
 	}
 	if (redirect->to[0] == '/')

@@ -184,6 +184,7 @@ hosts:
       - {path: /plain, to: /new, keep_query: false, status: 308}
       - {prefix: /docs, to: "https://docs.org"}
       - {prefix: /docs/v1, to: /v2, status: 307}
+      - {prefix: /far/, to: "https://far.org"}
       - {prefix: /dir/, to: /}
       - {prefix: /here, to: /there/}
       - {prefix: /root, to: /, status: 303}
@@ -200,8 +201,13 @@ def redirects_lead_where_they_say(t):
                                          ("/docs/", 301, "https://docs.org/"), ("/docs/a%20b?c", 301, "https://docs.org/a%20b?c"),
                                          ("/docs/v1/a", 307, "/v2/a"), ("/docs/v1", 307, "/v2"), ("/docs/v1/exact", 301, "/exact"),
                                          ("/docs/v10", 301, "https://docs.org/v10"), ("/dir/a", 301, "/a"),
+                                         ("/far/", 301, "https://far.org"), ("/far/a?b", 301, "https://far.org/a?b"),
                                          ("/here/a", 301, "/there/a"), ("/here", 301, "/there/"),
                                          # never to a server whose name the client has chosen
+                                         ("/far/.evil.org", 301, "https://far.org/.evil.org"),
+                                         ("/far/@evil.org", 301, "https://far.org/@evil.org"),
+                                         ("/far/:80@evil.org/", 301, "https://far.org/:80@evil.org/"),
+                                         ("/far//evil.org", 301, "https://far.org/evil.org"),
                                          ("/dir//evil.org", 301, "/evil.org"), ("/root//evil.org/", 303, "/evil.org/"),
                                          ("/root///evil.org", 303, "/evil.org"), ("/dir/\\evil.org", 301, "/evil.org")):
             answer = get(server, target)
