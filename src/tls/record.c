@@ -109,6 +109,8 @@ bool per__record_key_update(const struct per__records *records, struct per__reco
 		key->seq = 0;
 		is_done = key_derive(records, key);
 	}
+	if (!is_done) /* the old key with the new count would use nonces twice */
+		(void)EVP_CIPHER_CTX_reset(key->cipher);
 	OPENSSL_cleanse(next, sizeof(next));
 	return is_done;
 }
