@@ -18,6 +18,12 @@
 #define KEY_UPDATE 24
 #define KEY_UPDATE_BYTES 5u
 
+/*
+ * So many records without content may come in a row: empty ones, KeyUpdates, alerts that mean nothing. Each
+ * costs its sender less than us, a KeyUpdate two new keys.
+ */
+#define IDLE_RECORDS_MAX 32u
+
 static void partial_free(struct per__direct *direct)
 {
 	OPENSSL_free(direct->partial);
@@ -222,8 +228,10 @@ int per__direct_open(struct per__direct *direct, struct per__tls_line *line, uin
 		*data = record + PER__RECORD_HEAD;
 		if (PER_LIKELY(type == PER__RECORD_DATA)) {
 			*len = content_len;
-			if (PER_LIKELY(content_len > 0))
+			if (PER_LIKELY(content_len > 0)) {
+				direct->idle_cnt = 0;
 				return 0;
+			}
 		} else if (type == PER__RECORD_ALERT) {
 			result = alert_arrived(direct, line, *data, content_len);
 		} else if (type == PER__RECORD_HANDSHAKE) {
@@ -231,6 +239,8 @@ int per__direct_open(struct per__direct *direct, struct per__tls_line *line, uin
 		} else {
 			result = broken(direct, line, PER__ALERT_UNEXPECTED_MESSAGE);
 		}
+		if (result == 0 && ++direct->idle_cnt > IDLE_RECORDS_MAX)
+			result = broken(direct, line, PER__ALERT_UNEXPECTED_MESSAGE);
 		if (result != 0)
 			return result;
 		if (direct->is_partial_used)

@@ -19,7 +19,8 @@ struct per__direct {
 	uint32_t partial_len; /* bytes of it that are there */
 	bool is_partial_used; /* it was opened: freed by the next call */
 	bool is_broken;
-	bool is_ended; /* the peer has sent close_notify */
+	bool is_ended;    /* the peer has sent close_notify */
+	uint8_t idle_cnt; /* records without content since content was opened or sealed */
 };
 
 /** Frees, and wipes the keys. Safe on a zeroed one. */

@@ -341,6 +341,7 @@ int per__tls_seal(struct per__tls *tls, const uint8_t *data, size_t len, uint8_t
 	line_begin(tls);
 	if (PER_UNLIKELY(tls->ssl != NULL))
 		return SSL_write_ex(tls->ssl, data, len, &n) == 1 ? 0 : PER_EPROTO;
+	tls->direct.idle_cnt = 0; /* who is served may change keys in between */
 	n = tls->direct.is_broken ? 0
 				  : per__record_seal(&tls->direct.records, PER__RECORD_DATA, data, len, dst);
 	return n > 0 ? (int)n : PER_EPROTO;

@@ -263,6 +263,35 @@ static void test_direct_close_notify_ends_and_nothing_behind_it_counts(void **st
 	end_free(server);
 }
 
+/* As many as may come, then content, and the same again. */
+static void test_direct_records_without_content_are_counted(void **state)
+{
+	const uint8_t update[5] = { 24, 0, 0, 1, 0 }, warning[2] = { 1, PER__ALERT_USER_CANCELED };
+	struct end *client = client_new(), *server = server_new();
+	uint8_t got[64];
+	size_t got_len;
+
+	(void)state;
+	for (int i = 0; i < 66; i++) {
+		client->out_len = 0;
+		if (i % 3 == 0) {
+			send_record(client, PER__RECORD_HANDSHAKE, update, sizeof(update));
+			assert_true(per__record_key_update(&client->direct.records,
+							   &client->direct.records.seal));
+		} else {
+			send_record(client, i % 3 == 1 ? PER__RECORD_ALERT : PER__RECORD_DATA, warning,
+				    i % 3 == 1 ? 2 : 0);
+		}
+		if (i == 31)
+			send_record(client, PER__RECORD_DATA, "x", 1);
+		assert_int_equal(receive(server, client->out, client->out_len, ROOM, got, &got_len),
+				 i < 64 ? 0 : PER_EPROTO);
+	}
+	assert_true(server->direct.is_broken);
+	end_free(client);
+	end_free(server);
+}
+
 /* --- what a peer must not send ----------------------------------------------------------------- */
 
 /* What the client sends breaks the server with that alert, and every later call says so too. */
@@ -391,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_direct_every_cipher_and_every_cut_gives_the_same_content),
 		cmocka_unit_test(test_direct_padding_and_empty_records_are_no_content),
 		cmocka_unit_test(test_direct_key_update_that_asks_is_answered),
+		cmocka_unit_test(test_direct_records_without_content_are_counted),
 		cmocka_unit_test(test_direct_close_notify_ends_and_nothing_behind_it_counts),
 		cmocka_unit_test(test_direct_messages_out_of_place_are_refused),
 		cmocka_unit_test(test_direct_fatal_alert_of_the_peer_is_not_answered),
