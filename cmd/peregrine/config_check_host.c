@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -31,19 +32,63 @@ static bool is_name(const char *name)
 	       rest[strspn(rest, "-._0123456789abcdefghijklmnopqrstuvwxyz")] == '\0';
 }
 
-/* The first host that has the name, at most last; the same host may not have it twice. */
-static unsigned first_owner(const struct config *config, const char *name, unsigned last, unsigned last_name)
-{
-	for (unsigned i = 0; i <= last; i++) {
-		const struct config_host *host = &config->hosts[i];
-		const unsigned count = i == last ? last_name : host->names_count;
+/* A name and where it stands. */
+struct claim {
+	const char *name;
+	unsigned host, index;
+};
 
-		for (unsigned k = 0; k < count; k++) {
-			if (strcmp(host->names[k], name) == 0)
-				return i;
-		}
+static int claim_compare(const void *left, const void *right)
+{
+	const struct claim *a = left, *b = right;
+	const int order = strcmp(a->name, b->name);
+
+	if (order != 0)
+		return order;
+	if (a->host != b->host)
+		return a->host < b->host ? -1 : 1;
+	return (a->index > b->index) - (a->index < b->index);
+}
+
+/* Every name of every host, sorted; NULL when there are none, or no memory. To be freed. */
+static struct claim *claims_make(const struct config *config, size_t *count)
+{
+	struct claim *claims;
+
+	*count = 0;
+	for (unsigned i = 0; i < config->hosts_count; i++)
+		*count += config->hosts[i].names_count;
+	claims = calloc(*count + 1, sizeof(*claims));
+	if (claims == NULL)
+		return NULL;
+	*count = 0;
+	for (unsigned i = 0; i < config->hosts_count; i++) {
+		for (unsigned k = 0; k < config->hosts[i].names_count; k++)
+			claims[(*count)++] = (struct claim){ config->hosts[i].names[k], i, k };
 	}
-	return last + 1;
+	qsort(claims, *count, sizeof(*claims), claim_compare);
+	return claims;
+}
+
+/* Nobody has the name of somebody else, or one twice. */
+static void check_claims(const struct config *config, struct complaints *complaints)
+{
+	char path[CHECK_PATH_MAX];
+	size_t count;
+	struct claim *claims = claims_make(config, &count);
+
+	if (claims == NULL) {
+		complain(complaints, "hosts", "out of memory");
+		return;
+	}
+	for (size_t i = 1; i < count; i++) {
+		if (strcmp(claims[i].name, claims[i - 1].name) != 0)
+			continue;
+		check_path(path, "hosts[%u].names[%u]", claims[i].host, claims[i].index);
+		complain(complaints, path, "\"%.100s\" is a name of hosts[%u] already", claims[i].name,
+			 claims[i - 1].host);
+	}
+	free(claims);
 }
 
 static void check_names(const struct config *config, unsigned i, struct complaints *complaints)
@@ -52,16 +97,11 @@ static void check_names(const struct config *config, unsigned i, struct complain
 	char path[CHECK_PATH_MAX];
 
 	for (unsigned k = 0; k < host->names_count; k++) {
-		const unsigned owner = first_owner(config, host->names[k], i, k);
-
 		check_path(path, "hosts[%u].names[%u]", i, k);
 		if (!is_name(host->names[k]))
 			complain(complaints, path,
 				 "\"%.100s\": expected a name such as example.org or *.example.org",
 				 host->names[k]);
-		else if (owner <= i)
-			complain(complaints, path, "\"%.100s\" is a name of hosts[%u] already",
-				 host->names[k], owner);
 	}
 	for (unsigned k = 0; k < i && host->names_count == 0; k++) {
 		check_path(path, "hosts[%u]", i);
@@ -281,6 +321,7 @@ void check_hosts(const struct config *config, struct complaints *complaints)
 		}
 		check_tls(config, i, complaints);
 	}
+	check_claims(config, complaints);
 	check_tls_section(&config->tls, complaints);
 	check_certificates(config, complaints);
 }
