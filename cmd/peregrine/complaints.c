@@ -11,6 +11,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* One complaint, one line, whatever a value contains. */
+static void make_printable(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = ' ';
+	}
+}
+
 static void add(struct complaints *complaints, const char *file, unsigned line, const char *path,
 		const char *what)
 {
@@ -26,6 +35,7 @@ static void add(struct complaints *complaints, const char *file, unsigned line, 
 			 what);
 	else
 		snprintf(complaint->text, sizeof(complaint->text), "%s: %s%s%s", file, path, colon, what);
+	make_printable(complaint->text);
 }
 
 void complain_at(struct complaints *complaints, unsigned line, const char *path, const char *format, ...)

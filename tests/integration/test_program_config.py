@@ -178,6 +178,7 @@ def wrong_types_say_what_was_expected(t):
             'FILE:3: hosts[0].error_pages[0].status: "0404": expected a whole number')
     refused(t, "hosts:\n  - root: .\n    error_pages: [{status: 99999999999, file: a}]\n",
             'FILE:3: hosts[0].error_pages[0].status: "99999999999": expected a whole number')
+    refused(t, HOSTS + "health: |\n  two\n  lines\n", 'FILE:3: health: "two lines ": expected a path such as /healthz, or off')
     status, _, err = checked(t, HOSTS + f"server_name: {'x' * 9000}\n")
     equal((status, err), (1, "FILE:3: server_name: has 9000 bytes; at most 8192 are possible\n"))
 
