@@ -43,7 +43,7 @@ static struct per__tls_ctx *ctx_of(const SSL *ssl)
  */
 
 /* In the server's order of preference (RFC 7301 section 3.2). */
-static const unsigned char alpn_known[] = "\x08http/1.1";
+static const unsigned char alpn_known[] = "\x08http/1.1\x08http/1.0";
 
 static int alpn_choose(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
 		       unsigned int in_len, void *arg)

@@ -206,9 +206,10 @@ static void test_texts_that_mean_nothing_are_refused(void **state)
 	}
 }
 
-static void test_alpn_chooses_http11_or_refuses(void **state)
+static void test_alpn_chooses_http1_or_refuses(void **state)
 {
-	static const unsigned char both[] = "\x02h2\x08http/1.1", strange[] = "\x02h2\x05spdy1";
+	static const unsigned char both[] = "\x02h2\x08http/1.0\x08http/1.1", strange[] = "\x02h2\x05spdy1";
+	static const unsigned char old[] = "\x08http/1.0";
 	struct world *world = *state;
 	const per_tls_cert cert = { .cert_file = world->a_file };
 	struct server server;
@@ -219,6 +220,10 @@ static void test_alpn_chooses_http11_or_refuses(void **state)
 		meet_once(server.workers[0], &(struct client){ .alpn = both, .alpn_len = sizeof(both) - 1 })
 			.alpn,
 		"http/1.1");
+	assert_string_equal(
+		meet_once(server.workers[0], &(struct client){ .alpn = old, .alpn_len = sizeof(old) - 1 })
+			.alpn,
+		"http/1.0");
 	outcome = meet_once(server.workers[0],
 			    &(struct client){ .alpn = strange, .alpn_len = sizeof(strange) - 1 });
 	assert_false(outcome.is_complete);
@@ -395,7 +400,7 @@ int main(void)
 		cmocka_unit_test(test_version_12_only_when_asked_for),
 		cmocka_unit_test(test_cipher_is_the_servers_choice_but_for_chacha),
 		cmocka_unit_test(test_texts_that_mean_nothing_are_refused),
-		cmocka_unit_test(test_alpn_chooses_http11_or_refuses),
+		cmocka_unit_test(test_alpn_chooses_http1_or_refuses),
 		cmocka_unit_test(test_client_off_asks_for_nothing),
 		cmocka_unit_test(test_client_optional_lets_in_and_tells),
 		cmocka_unit_test(test_client_required_refuses),
