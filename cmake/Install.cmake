@@ -63,7 +63,12 @@ endif()
 if(PER_PROGRAMS AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
 	set(units "${PROJECT_SOURCE_DIR}/cmd/peregrine/systemd")
 	configure_file("${units}/peregrine.service.in" "${PROJECT_BINARY_DIR}/peregrine.service" @ONLY)
-	install(FILES "${PROJECT_BINARY_DIR}/peregrine.service" "${units}/peregrine.socket" DESTINATION lib/systemd/system)
+	# Again when it is installed: only then is the prefix known for sure (cmake --install --prefix).
+	set(unit "${PROJECT_BINARY_DIR}/installed/peregrine.service")
+	install(CODE "get_filename_component(CMAKE_INSTALL_FULL_BINDIR \"${CMAKE_INSTALL_BINDIR}\" ABSOLUTE
+		BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
+		configure_file(\"${units}/peregrine.service.in\" \"${unit}\" @ONLY)")
+	install(FILES "${unit}" "${units}/peregrine.socket" DESTINATION lib/systemd/system)
 endif()
 if(PER_PROGRAMS)
 	install(FILES examples/peregrine.yaml DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -185,7 +185,7 @@ class Install:
             return "units are a matter of systemd"
         with open(self.find("peregrine.service"), encoding="ascii") as file:
             start = re.search(r"^ExecStart=(\S+)", file.read(), re.MULTILINE).group(1)
-        assert start.endswith("/bin/peregrine"), start
+        assert start == os.path.join(self.work, "first", "bin", "peregrine"), start
         for name in ("peregrine.socket", "peregrine.yaml"):
             self.find(name)
         if not shutil.which("scdoc"):
