@@ -141,10 +141,18 @@ static bool is_path(const char *text)
 	return text[0] == '/' && check_is_value(text);
 }
 
-/* A file below the root, as the library wants it. */
+/* A file below the root, as the library wants it: no empty segment, no "." and no "..". */
 static bool is_file(const char *text)
 {
-	return text[0] != '/' && text[strlen(text) - 1] != '/' && strstr(text, "..") == NULL;
+	for (;;) {
+		const size_t len = strcspn(text, "/");
+
+		if (len == 0 || (len <= 2 && strspn(text, ".") == len))
+			return false;
+		if (text[len] == '\0')
+			return true;
+		text += len + 1;
+	}
 }
 
 static void check_files_of(const struct config_host *host, unsigned i, struct complaints *complaints)
@@ -157,7 +165,7 @@ static void check_files_of(const struct config_host *host, unsigned i, struct co
 			 host->fallback);
 	for (unsigned k = 0; k < host->index_count; k++) {
 		check_path(path, "hosts[%u].index[%u]", i, k);
-		if (strchr(host->index[k], '/') != NULL)
+		if (strchr(host->index[k], '/') != NULL || !is_file(host->index[k]))
 			complain(complaints, path, "\"%.100s\": expected a name without /", host->index[k]);
 	}
 	for (unsigned k = 0; k < host->error_pages_count; k++) {
@@ -176,29 +184,55 @@ static void check_files_of(const struct config_host *host, unsigned i, struct co
  * --- fields
  */
 
+/* What per_static takes as a pattern, or no pattern. */
+static void check_match(const char *match, const char *path, struct complaints *complaints)
+{
+	const char *star = match != NULL ? strchr(match, '*') : NULL;
+
+	if (match == NULL)
+		return;
+	if ((match[0] != '/' && match[0] != '*') || (star != NULL && strchr(star + 1, '*') != NULL))
+		complain(complaints, path,
+			 "\"%.100s\": expected a path with at most one *, such as /assets/*", match);
+}
+
+static void check_header_name(const struct config_header *header, const char *path,
+			      struct complaints *complaints)
+{
+	static const char *const ours[] = {
+		"content-length", "transfer-encoding", "date",
+		"connection",     "content-type",      "content-encoding",
+		"content-range",  "last-modified",     "accept-ranges",
+		"etag",           "location",          "allow",
+	};
+
+	if (!check_is_token(header->name))
+		complain(complaints, path, "\"%.100s\": expected the name of a field", header->name);
+	for (size_t j = 0; j < COUNT(ours); j++) {
+		if (strcasecmp(header->name, ours[j]) == 0)
+			complain(complaints, path, "\"%.100s\" is set by the server itself", header->name);
+	}
+}
+
 static void check_headers(const struct config_host *host, unsigned i, struct complaints *complaints)
 {
-	static const char *const ours[] = { "content-length", "transfer-encoding", "date", "connection",
-					    "content-type" };
 	char path[CHECK_PATH_MAX];
 
 	for (unsigned k = 0; k < host->headers_count; k++) {
 		const struct config_header *header = &host->headers[k];
 
 		check_path(path, "hosts[%u].headers[%u].name", i, k);
-		if (!check_is_token(header->name))
-			complain(complaints, path, "\"%.100s\": expected the name of a field", header->name);
-		for (size_t j = 0; j < COUNT(ours); j++) {
-			if (strcasecmp(header->name, ours[j]) == 0)
-				complain(complaints, path, "\"%.100s\" is set by the server itself",
-					 header->name);
-		}
+		check_header_name(header, path, complaints);
+		check_path(path, "hosts[%u].headers[%u].match", i, k);
+		check_match(header->match, path, complaints);
 		check_path(path, "hosts[%u].headers[%u].value", i, k);
 		if (!check_is_value(header->value))
 			complain(complaints, path,
 				 "expected a value without control characters and outer spaces");
 	}
 	for (unsigned k = 0; k < host->cache_control_count; k++) {
+		check_path(path, "hosts[%u].cache_control[%u].match", i, k);
+		check_match(host->cache_control[k].match, path, complaints);
 		check_path(path, "hosts[%u].cache_control[%u].value", i, k);
 		if (!check_is_value(host->cache_control[k].value))
 			complain(complaints, path, "expected a value such as \"public, max-age=3600\"");
@@ -229,6 +263,29 @@ static void check_redirect(const struct config_redirect *redirect, const char *w
 	if (redirect->status != 301 && redirect->status != 302 && redirect->status != 303 &&
 	    redirect->status != 307 && redirect->status != 308)
 		complain(complaints, path, "%u: expected 301, 302, 303, 307 or 308", redirect->status);
+}
+
+/* Of two rules for one path the second would never be used. */
+static bool is_same_source(const struct config_redirect *a, const struct config_redirect *b)
+{
+	return (a->path != NULL && b->path != NULL && strcmp(a->path, b->path) == 0) ||
+	       (a->prefix != NULL && b->prefix != NULL && strcmp(a->prefix, b->prefix) == 0);
+}
+
+static void check_redirects(const struct config_host *host, unsigned i, struct complaints *complaints)
+{
+	char path[CHECK_PATH_MAX];
+
+	for (unsigned k = 0; k < host->redirects_count; k++) {
+		unsigned first = 0;
+
+		check_path(path, "hosts[%u].redirects[%u]", i, k);
+		check_redirect(&host->redirects[k], path, complaints);
+		while (!is_same_source(&host->redirects[first], &host->redirects[k]) && first < k)
+			first++;
+		if (first < k)
+			complain(complaints, path, "has the path or prefix of redirects[%u]", first);
+	}
 }
 
 /*
@@ -306,8 +363,6 @@ static void check_certificates(const struct config *config, struct complaints *c
 
 void check_hosts(const struct config *config, struct complaints *complaints)
 {
-	char path[CHECK_PATH_MAX];
-
 	for (unsigned i = 0; i < config->hosts_count; i++) {
 		const struct config_host *host = &config->hosts[i];
 
@@ -315,10 +370,7 @@ void check_hosts(const struct config *config, struct complaints *complaints)
 		check_folder(host, i, complaints);
 		check_files_of(host, i, complaints);
 		check_headers(host, i, complaints);
-		for (unsigned k = 0; k < host->redirects_count; k++) {
-			check_path(path, "hosts[%u].redirects[%u]", i, k);
-			check_redirect(&host->redirects[k], path, complaints);
-		}
+		check_redirects(host, i, complaints);
 		check_tls(config, i, complaints);
 	}
 	check_claims(config, complaints);

@@ -288,8 +288,20 @@ def fields_pages_and_redirects_are_checked(t):
     refused(t, host + "error_pages: [{status: 200, file: a}]\n", at + "error_pages[0].status: 200: expected 400 to 599")
     refused(t, host + "error_pages: [{status: 404, file: /a}]\n",
             at + 'error_pages[0].file: "/a": expected a file below the root, such as errors/404.html')
+    for match in ("a", "/*/*"):
+        refused(t, host + f"cache_control: [{{match: '{match}', value: x}}]\n",
+                at + f'cache_control[0].match: "{match}": expected a path with at most one *, such as /assets/*')
+        refused(t, host + f"headers: [{{match: '{match}', name: A, value: x}}]\n",
+                at + f'headers[0].match: "{match}": expected a path with at most one *, such as /assets/*')
+    refused(t, host + "headers: [{match: '*', name: ETag, value: x}]\n", at + 'headers[0].name: "ETag" is set by the server itself')
+    for name in ("a//b", "./a", "a/..", "a/"):
+        refused(t, host + f"fallback: {name}\n", at + f'fallback: "{name}": expected a file below the root, such as index.html')
+    refused(t, host + "index: [..]\n", at + 'index[0]: "..": expected a name without /')
+    equal(checked(t, host + "fallback: a..b/...\n"), (0, "ok\n", ""))
     refused(t, host + "fallback: ../a\n", at + 'fallback: "../a": expected a file below the root, such as index.html')
     refused(t, host + "index: [a/b]\n", at + 'index[0]: "a/b": expected a name without /')
+    refused(t, host + "redirects: [{path: /a, to: /}, {prefix: /a, to: /}, {path: /a, to: /b}]\n",
+            at + "redirects[2]: has the path or prefix of redirects[0]")
     rule = at + "redirects[0]"
     refused(t, host + "redirects: [{to: /}]\n", rule + ": expected either path or prefix")
     refused(t, host + "redirects: [{path: /a, prefix: /a, to: /}]\n", rule + ": expected either path or prefix")
