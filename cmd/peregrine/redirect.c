@@ -7,6 +7,7 @@
 
 #include "names.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,14 +150,19 @@ static bool ends_in_server(const char *to)
 
 static int reply(per_req *req, int status, const struct location *location)
 {
-	int err;
+	const per_str reason = per_reason(status);
+	char body[64];
+	int len, err;
 
 	if (location->is_cut)
 		return per_reply(req, 414, TEXT, PER_S("URI Too Long\n"));
 	err = per_header(req, PER_S("Location"), per_str_make(location->text, location->len));
 	if (err == PER_EINVAL) /* bytes that cannot stand in a field */
 		return per_reply(req, 400, TEXT, PER_S("Bad Request\n"));
-	return err != 0 ? err : per_reply(req, status, TEXT, per_reason(status));
+	if (err != 0)
+		return err;
+	len = snprintf(body, sizeof(body), "%.*s\n", (int)reason.len, reason.ptr);
+	return per_reply(req, status, TEXT, per_str_make(body, (size_t)len));
 }
 
 int redirect_reply(const struct config_redirect *redirect, per_req *req)
