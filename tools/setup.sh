@@ -34,6 +34,7 @@ packages() {
 	test      python3-prometheus-client? Prometheus's parser
 	test      python3-websockets? a WebSocket client of somebody else
 	browser   chromium?           a browser in ws_chat
+	browser   testssl.sh?         a scanner of TLS servers
 	browser   nodejs?             npm's WebSocket client
 	browser   npm?                npm's WebSocket client
 	bench     python3             runs the measurements

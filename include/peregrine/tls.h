@@ -79,8 +79,9 @@ typedef struct per_tls_config {
 	unsigned ticket_count;      /* tickets after a full handshake of TLS 1.3; default 1; at most 8 */
 	unsigned ticket_lifetime_s; /* how long a ticket is good; default 43,200; at most 604,800 */
 	/*
-	 * bytes of 0-RTT data that a client may send before the handshake has ended; default none. Such a
-	 * request may be a replay (RFC 8446 section 8): only for what may happen twice
+	 * bytes of 0-RTT data that a client may send before the handshake has ended; default none. They are
+	 * not read yet: skipped, and the client sends them again. When they are read, such a request may be a
+	 * replay (RFC 8446 section 8)
 	 */
 	unsigned early_data_max;
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # test_ws_browser.py - a real browser: headless Chromium with several tabs in ws_chat, and its WebSockets against arena and test_app.
 # Chromium is driven through its own debugging WebSocket (ws_client.py). Without Chromium all of it is skipped, and says so:
-# PER_BROWSER=1 make test installs it (Debian: chromium).
+# PER_BROWSER=1 make test installs it (Debian: chromium). The last case is about TLS.
 # ctest: once serial timeout=300
 import base64
 import json
@@ -14,6 +14,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
+import tls_certs  # noqa: E402
 from harness import Closed, Conn, Failure, Reset, Server, Skip, Suite, check, equal, which  # noqa: E402
 from ws_client import TEXT, Ws, handshake  # noqa: E402
 
@@ -21,7 +22,8 @@ suite = Suite("a browser")
 WAIT_S = 60  # for anything a browser has to do
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-default-apps", "--disable-extensions", "--disable-dev-shm-usage",
-         "--disable-background-timer-throttling", "--hide-scrollbars", "--window-size=1100,800", "--remote-debugging-port=0"]
+         "--disable-background-timer-throttling", "--hide-scrollbars", "--window-size=1100,800", "--remote-debugging-port=0",
+         "--ignore-certificate-errors"]
 
 
 class Tab:
@@ -276,6 +278,22 @@ def protocols_and_closes_in_a_browser(t):
         got = tab.run(f"new Promise(done => {{ const s = new WebSocket('{base}/ws/refuse/403'); s.onopen = () => done('open'); "
                       "s.onclose = e => done(e.code) })")
         equal(got, 1006, "a refusal")
+        tab.close()
+
+
+@suite.case("TLS", alone=True)
+def pages_and_websockets_over_tls_in_a_browser(t):
+    certs = tls_certs.Certs()
+    localhost = certs.make("localhost", names=("DNS:localhost",))
+    with t.serving(t.arena("--tls-cert", localhost.cert, "--tls-key", localhost.key, backend="auto")) as server:
+        base = f"//127.0.0.1:{server.port}"
+        tab = browser().open(f"https:{base}/pipeline")
+        equal(tab.run("document.body.innerText"), "ok")
+        equal(tab.run("Promise.all(Array.from({length: 50}, (_, i) => fetch(`/baseline11?a=${i}&b=1`).then(r => r.text())))"),
+              [str(i + 1) for i in range(50)])
+        equal(tab.run("fetch('/bytes/3000000').then(r => r.arrayBuffer()).then(b => b.byteLength)"), 3000000)
+        script = f"(() => {{ const MESSAGES = ['a', 'hello '.repeat(20000)], URL = 'wss:{base}/ws'; return {ECHO} }})()"
+        equal(tab.run(script)[:5], [True, 2, 4321, "", True])
         tab.close()
 
 
