@@ -49,7 +49,7 @@ void per__root_give(struct per__root *root)
 static void root_replace(struct per__shard *shard)
 {
 	struct per__root *root = per__mem_alloc(sizeof(*root));
-	struct stat stat;
+	struct stat stat = { 0 };
 
 	if (root == NULL)
 		return;

@@ -123,10 +123,10 @@ static int walk_begin(struct walk *walk, int root, const char *path)
 {
 	size_t len = strlen(path);
 
+	walk->fds[0] = root;
+	walk->depth = 0; /* first: walk_end() looks at it also after an error */
 	if (len >= sizeof(walk->text))
 		return -ENAMETOOLONG;
-	walk->fds[0] = root;
-	walk->depth = 0;
 	walk->links = 0;
 	walk->rest = walk->text + sizeof(walk->text) - len - 1; /* links grow in front of it */
 	memcpy(walk->rest, path, len + 1);

@@ -173,6 +173,7 @@ uint32_t per__cache_drop_fds(struct per__cache *cache)
 	for (size_t left = cache->entries; left > 0; left--) {
 		struct per__entry *entry = cache->hand;
 
+		PER_ASSERT(entry != NULL); /* as many as entries go round */
 		cache->hand = entry->after;
 		if (entry->fds > 0 && entry->refs == 0)
 			per__cache_remove(cache, entry);
