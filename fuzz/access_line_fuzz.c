@@ -96,6 +96,7 @@ static void check_json(const char *line, const struct per__access_entry *entry)
 	pos = check_member(pos, ",\"version\":", entry->is_whole ? PER_S("1.1") : none);
 	if (!entry->is_whole)
 		pos = check_member(pos, ",\"line\":", entry->line);
+	pos = check_member(pos, ",\"tls\":", PER_S("TLSv1.3"));
 	PER_ASSERT(memcmp(pos, ",\"status\":200,\"bytes\":7,\"duration_ms\":0", 39) == 0);
 	pos = check_member(pos + 39, ",\"referer\":", entry->referer);
 	pos = check_member(pos, ",\"user_agent\":", entry->agent);
@@ -128,7 +129,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct per__peer peer = { .family = 4 };
 	struct per__access_date date = { 0 };
 	per_access_format format = size > 0 ? (per_access_format)(data[0] % 3) : PER_ACCESS_COMBINED;
-	struct per__access_entry entry = { .peer = &peer, .version = 11, .status = 200, .bytes = 7 };
+	struct per__access_entry entry = {
+		.peer = &peer, .tls = "TLSv1.3", .version = 11, .status = 200, .bytes = 7
+	};
 	per_str *texts[TEXTS] = { &entry.line,   &entry.host,    &entry.method,
 				  &entry.target, &entry.referer, &entry.agent };
 	char *line = malloc(PER__ACCESS_LINE_MAX + 1);

@@ -149,6 +149,7 @@ int per__conf_init(struct per__conf *conf, const per_config *config)
 	memset(conf, 0, sizeof(*conf));
 	log_init(conf, config);
 	conf->handler = config->handler;
+	conf->asks_peers = config->handler.on_log != NULL;
 	conf->handle_signals = config->handle_signals;
 	if (config->handler.on_request == NULL) {
 		per__log(&conf->log, PER_LOG_ERROR, "handler.on_request is not set");

@@ -29,10 +29,11 @@ typedef enum per_access_format {
 	PER_ACCESS_COMBINED = 0,
 	PER_ACCESS_COMMON = 1, /* the same without the last two */
 	/*
-	 * One JSON object: time (RFC 3339 with milliseconds), remote, host, method, target, version, status
-	 * (0: nothing was answered), bytes, duration_ms, referer, user_agent, error. What is missing is null.
-	 * With "line", the bytes that came, when the request line is not complete. A byte b from 0x7f on is
-	 * the character U+00bb, so encoding a value as ISO 8859-1 gives the bytes that were sent.
+	 * One JSON object: time (RFC 3339 with milliseconds), remote, host, method, target, version, tls,
+	 * status (0: nothing was answered), bytes, duration_ms, referer, user_agent, error. What is missing
+	 * is null. With "line", the bytes that came, when the request line is not complete. A byte from 0x7f
+	 * on is the character with that number, so encoding a value as ISO 8859-1 gives the bytes that were
+	 * sent.
 	 */
 	PER_ACCESS_JSON = 2,
 } per_access_format;

@@ -130,8 +130,8 @@ PER_API per_server *per_req_server(const per_req *req);
 
 /**
  * The client's address as text: "192.0.2.1:50000", "[2001:db8::1]:50000", "unix:". From the PROXY header if a
- * trusted peer sent one. Asked from the kernel once for a connection: when its first request begins if there
- * is an on_log, else at the first call, when the connection may be broken already.
+ * trusted peer sent one. Asked from the kernel once for a connection: when it is accepted if there is an
+ * on_log, else at the first call, when the connection may be broken already.
  *
  * buf, cap  where to; at least 64 bytes
  * returns   the length in bytes without the NUL; "unknown" when the kernel cannot tell any more

@@ -12,6 +12,7 @@
 
 struct per__conf {
 	per_handler handler;
+	bool asks_peers; /* peers' addresses will be wanted, even of connections that have broken */
 	struct per__log log;
 	bool handle_signals;
 

@@ -521,16 +521,18 @@ static struct per__conn *conn_take(struct per__worker *worker, uint8_t listener)
 	return conn;
 }
 
-/* Connections of a PROXY listener whose real peer may speak for others begin with a header. */
+/*
+ * Connections of a PROXY listener whose real peer may speak for others begin with a header. Who will be asked
+ * for the peer's address anyhow asks while the kernel surely knows it.
+ */
 static void conn_choose_proto(struct per__conn *conn, int fd)
 {
 	const struct per__worker *worker = conn->worker;
-	struct per__peer peer = { 0 };
+	bool is_proxy = worker->listeners[conn->listener].is_proxy;
 
-	if (!worker->listeners[conn->listener].is_proxy || per__sock_peer(fd, &peer) != 0)
+	if ((!is_proxy && !worker->conf->asks_peers) || per__sock_peer(fd, &conn->peer) != 0)
 		return;
-	conn->peer = peer;
-	if (per__nets_contain(&worker->conf->proxy_trusted, &peer))
+	if (is_proxy && per__nets_contain(&worker->conf->proxy_trusted, &conn->peer))
 		conn->proto = worker->upper.first_proxy;
 }
 

@@ -38,13 +38,6 @@ static inline const per_handler *handler_of(const struct per_req *req)
  * --------------------------------------------------------------------------------
  */
 
-/* The kernel forgets the peer's address when the connection breaks, and an access log needs it even then. */
-static PER_COLD void peer_ask(struct per__conn *conn)
-{
-	if (conn->worker->conf->handler.on_log != NULL)
-		(void)per__conn_peer(conn);
-}
-
 static struct per_req *exchange_begin(struct per__conn *conn)
 {
 	struct per_req *req = per__slab_take(&conn->worker->reqs);
@@ -57,8 +50,6 @@ static struct per_req *exchange_begin(struct per__conn *conn)
 		req->generation = 1; /* a zeroed per_ref names nothing */
 	per__h1_head_init(&req->head, req->fields, (uint16_t)conn->worker->conf->head_fields_max);
 	conn->req = req;
-	if (PER_UNLIKELY(conn->requests == 0))
-		peer_ask(conn);
 	return req;
 }
 

@@ -236,6 +236,7 @@ static char *put_json(char *pos, const struct per__access_entry *entry, const st
 	pos = put_member(pos, PER_S(",\"version\":"), entry->is_whole ? version : none, PER__ACCESS_NAME_MAX);
 	if (PER_UNLIKELY(!entry->is_whole))
 		pos = put_member(pos, PER_S(",\"line\":"), entry->line, PER__ACCESS_TARGET_MAX);
+	pos = put_member(pos, PER_S(",\"tls\":"), per_str_from(entry->tls), PER__ACCESS_NAME_MAX);
 	pos = PUT(pos, ",\"status\":");
 	pos = put_number(pos, (uint64_t)entry->status);
 	pos = PUT(pos, ",\"bytes\":");

@@ -23,10 +23,11 @@ struct per__access_entry {
 	int64_t wall_ms;
 	const struct per__peer *peer;
 	per_str line, host, method, target, referer, agent;
-	int version;   /* 0, 10, 11 */
-	int status;    /* 0: not answered */
-	int error;     /* 0 or a negative PER_E* */
-	bool is_whole; /* the request line is complete: method, target and version are known */
+	const char *tls; /* "TLSv1.3", or NULL */
+	int version;     /* 0, 10, 11 */
+	int status;      /* 0: not answered */
+	int error;       /* 0 or a negative PER_E* */
+	bool is_whole;   /* the request line is complete: method, target and version are known */
 	uint64_t bytes;
 	int64_t duration_ns;
 };

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "http/req.h"
 #include "services/access.h"
+#include <peregrine/tls.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -78,6 +79,16 @@ static inline void wake_if_needed(struct per_access_log *log, struct per__access
 	per__access_poke(log);
 }
 
+static const char *tls_version(const struct per_access_log *log, const per_req *req)
+{
+	per_tls_info info;
+
+	if (PER_LIKELY(!per_req_is_tls(req)) || log->format != PER_ACCESS_JSON ||
+	    per_req_tls(req, &info) != 0)
+		return NULL;
+	return info.version; /* static text of the library that speaks it */
+}
+
 void per_access_log_write(per_access_log *log, per_req *req, int error)
 {
 	struct per__access_ring *ring = ring_of(log, req->conn->worker);
@@ -90,6 +101,7 @@ void per_access_log_write(per_access_log *log, per_req *req, int error)
 		.target = per_req_target(req),
 		.referer = per_req_header(req, PER_S("Referer")),
 		.agent = per_req_header(req, PER_S("User-Agent")),
+		.tls = tls_version(log, req),
 		.version = per_req_version(req),
 		.status = per_req_status(req),
 		.error = error,

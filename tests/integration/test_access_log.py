@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import signal
+import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -14,13 +16,14 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 from harness import Failure, Reset, Server, Skip, Suite, check, equal, has_own_thread  # noqa: E402
+from tls_certs import Certs  # noqa: E402
 
 suite = Suite("access log")
 COMMON = (r'(?P<remote>\S+) - - \[(?P<time>\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d \+0000)\] "(?P<line>[^"]*)" '
           r'(?P<status>\d{3}|-) (?P<bytes>\d+)')
 COMBINED = re.compile(COMMON + r' "(?P<referer>[^"]*)" "(?P<agent>[^"]*)"')
-MEMBERS = ["time", "remote", "host", "method", "target", "version", "status", "bytes", "duration_ms", "referer", "user_agent",
-           "error"]
+MEMBERS = ["time", "remote", "host", "method", "target", "version", "tls", "status", "bytes", "duration_ms", "referer",
+           "user_agent", "error"]
 
 
 def until(condition, what, tries=3000):
@@ -142,9 +145,7 @@ def requests_that_the_server_refuses(t):
 
 @suite.case()
 def requests_that_are_never_answered(t):
-    with Logged(t, "--head-timeout-ms", "300") as log:
-        slow = log.connect()
-        slow.send(b"GET /slow HTTP/1.1\r\nHo")
+    with Logged(t) as log:
         with log.connect() as c:
             c.send(b"GET /abort HTTP/1.1\r\nHost: t\r\n\r\n")
             try:
@@ -158,15 +159,24 @@ def requests_that_are_never_answered(t):
         until(lambda: log.stats()["lines"] >= 2, "the aborted one")
         gone.reset()
         half.reset()
-        idle = log.connect()
+        with open(log.path, "rb") as file:
+            until(lambda: file.seek(0) == 0 and b"GET /half" in file.read(), "the line of the incomplete one")
+        lines = log.end()
+    got = {told(line) for line in lines if "/stats" not in line}
+    equal(got, {("GET /abort HTTP/1.1", "-", 0), ("GET /never HTTP/1.1", "-", 0), ("GET /half HTTP/1.1", "-", 0)})
+    check(all(line.startswith("127.0.0.1 ") for line in lines), "the address of those that have left too", lines)
+
+
+@suite.case()
+def heads_that_are_too_slow(t):
+    with Logged(t, "--head-timeout-ms", "300") as log:
+        slow, idle = log.connect(), log.connect()
+        slow.send(b"GET /slow HTTP/1.1\r\nHo")
         equal(slow.response().status, 408)
         idle.expect_close()  # it has sent nothing: no answer and no line
         slow.close()
         lines = log.end()
-    got = {told(line) for line in lines if "/stats" not in line}
-    equal(got, {("GET /slow HTTP/1.1", "408", 16), ("GET /abort HTTP/1.1", "-", 0), ("GET /never HTTP/1.1", "-", 0),
-                ("GET /half HTTP/1.1", "-", 0)})
-    check(all(line.startswith("127.0.0.1 ") for line in lines), "the address of those that have left too", lines)
+    equal([told(line) for line in lines], [("GET /slow HTTP/1.1", "408", 16)])
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------------
@@ -197,6 +207,28 @@ def json_of_hostile_bytes(t):
     equal((lines[2]["line"].encode("latin-1")[:1], lines[2]["status"], lines[2]["target"], lines[2]["error"]),
           (b"\x16", 400, None, "protocol"))
     check("line" not in first, "no line where there is a target", first)
+
+
+@suite.case()
+def json_over_tls(t):
+    certs = Certs()
+    identity = certs.make("t.example", names=("DNS:t.example",))
+    context = ssl.create_default_context(cafile=identity.cert)
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    with Logged(t, "--format", "json", "--cert", identity.pem) as log:
+        for target in ("hello", "abort"):
+            raw = socket.create_connection(("127.0.0.1", log.server.port), timeout=15)
+            with context.wrap_socket(raw, server_hostname="t.example") as sock:
+                sock.sendall(f"GET /{target} HTTP/1.1\r\nHost: t.example\r\n\r\n".encode())
+                if target == "hello":
+                    check(sock.recv(1000).startswith(b"HTTP/1.1 200 "), "an answer", "none")
+                else:
+                    with contextlib.suppress(OSError):
+                        equal(sock.recv(1000), b"")
+        lines = [json.loads(line) for line in log.end()]
+    equal([(line["target"], line["tls"], line["status"], line["error"]) for line in lines],
+          [("/hello", "TLSv1.3", 200, None), ("/abort", "TLSv1.3", 0, "gone")])
+    equal({line["remote"] for line in lines}, {"127.0.0.1"})
 
 
 # --- load ---------------------------------------------------------------------------------------------------------

@@ -102,6 +102,9 @@ static void on_log(per_req *req, int error, void *user)
 struct setup {
 	per_config config;
 	per_access_log_config log;
+	per_listen listen;
+	per_tls_cert cert;
+	per_tls_config tls;
 };
 
 static bool option_set(struct setup *setup, const char *name, const char *value)
@@ -117,6 +120,13 @@ static bool option_set(struct setup *setup, const char *name, const char *value)
 	for (int i = 0; i < 3 && strcmp(name, "--format") == 0; i++) {
 		if (strcmp(value, formats[i]) == 0)
 			return (setup->log.format = (per_access_format)i, true);
+	}
+	if (strcmp(name, "--cert") == 0) { /* with its key */
+		setup->cert = (per_tls_cert){ .cert_file = value, .key_file = value };
+		setup->tls = (per_tls_config){ .certs = &setup->cert, .cert_count = 1 };
+		setup->config.tls = &setup->tls;
+		setup->listen.flags = PER_LISTEN_TLS;
+		return true;
 	}
 	if (strcmp(name, "--log") == 0)
 		return (setup->log.path = value) != NULL;
@@ -153,10 +163,9 @@ static int serve(struct setup *setup)
 
 int main(int argc, char **argv)
 {
-	static const per_listen listen = { .address = "127.0.0.1:0" };
 	struct setup setup = {
+		.listen = { .address = "127.0.0.1:0" },
 		.config = {
-			.listen = &listen,
 			.listen_count = 1,
 			.handle_signals = true,
 			.stop_timeout_ms = 200,
@@ -166,6 +175,7 @@ int main(int argc, char **argv)
 	};
 	int err, close_err;
 
+	setup.config.listen = &setup.listen;
 	for (int i = 1; i < argc; i += 2) {
 		if (i + 1 == argc || !option_set(&setup, argv[i], argv[i + 1])) {
 			fprintf(stderr, "access_log_app: cannot use %s\n", argv[i]);

@@ -60,7 +60,8 @@ static void test_access_line_formats(void **state)
 	assert_string_equal(
 		line_of(PER_ACCESS_JSON, entry),
 		"{\"time\":\"2000-10-10T20:55:36.042Z\",\"remote\":\"192.0.2.255\",\"host\":\"example.com\","
-		"\"method\":\"GET\",\"target\":\"/a?b\",\"version\":\"1.1\",\"status\":200,\"bytes\":2326,"
+		"\"method\":\"GET\",\"target\":\"/"
+		"a?b\",\"version\":\"1.1\",\"tls\":null,\"status\":200,\"bytes\":2326,"
 		"\"duration_ms\":12,\"referer\":\"http://r/\",\"user_agent\":\"curl/8\",\"error\":null}\n");
 }
 
@@ -72,11 +73,12 @@ static void test_access_line_nothing_known(void **state)
 	(void)state;
 	assert_string_equal(line_of(PER_ACCESS_COMBINED, entry),
 			    "unknown - - [10/Oct/2000:20:55:36 +0000] \"-\" - 0 \"-\" \"-\"\n");
-	assert_string_equal(line_of(PER_ACCESS_JSON, entry),
-			    "{\"time\":\"2000-10-10T20:55:36.042Z\",\"remote\":\"unknown\",\"host\":null,"
-			    "\"method\":null,\"target\":null,\"version\":null,\"line\":null,\"status\":0,"
-			    "\"bytes\":0,\"duration_ms\":0,\"referer\":null,\"user_agent\":null,"
-			    "\"error\":\"gone\"}\n");
+	assert_string_equal(
+		line_of(PER_ACCESS_JSON, entry),
+		"{\"time\":\"2000-10-10T20:55:36.042Z\",\"remote\":\"unknown\",\"host\":null,"
+		"\"method\":null,\"target\":null,\"version\":null,\"line\":null,\"tls\":null,\"status\":0,"
+		"\"bytes\":0,\"duration_ms\":0,\"referer\":null,\"user_agent\":null,"
+		"\"error\":\"gone\"}\n");
 }
 
 static void test_access_line_peers(void **state)
