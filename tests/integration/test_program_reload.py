@@ -126,6 +126,30 @@ def reloads_without_a_file_find_new_folders(t):
                 equal(c.get("/a").body, b"new")
 
 
+@suite.case()
+def a_slow_download_survives_reloads(t):
+    """Its site, its folder and its file are gone long before its end."""
+    data = os.urandom(1 << 20) * 24
+    with Folder() as folder:
+        folder.write("www/big", data)
+        server = start(t, folder, "hosts: [{root: www}]\n")
+        with t.serving(server):
+            with server.connect(recv_buf=65536) as c:
+                c.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+                head = c.head()
+                body = c.take(1000)
+                for i in range(5):
+                    os.rename(os.path.join(folder.path, "www"), os.path.join(folder.path, f"old{i}"))
+                    folder.write("www/big", "other")
+                    server.reload()
+                os.remove(os.path.join(folder.path, "old0/big"))
+                with server.connect() as other:
+                    equal(other.get("/big").body, b"other")
+                body += c.take(int(head.get("content-length")) - 1000)
+                check(body == data, "the whole file", len(body))
+                equal(c.get("/big").body, b"other", "the next answer on the same connection")
+
+
 # --- logs -------------------------------------------------------------------------------------------------------------
 
 
