@@ -122,7 +122,7 @@ typedef struct per_static_config {
 	bool no_cache; /* nothing is remembered: every request opens its file. For file systems that lie */
 	/*
 	 * threads that read what is not in the system's page cache, so that no worker waits for a disk;
-	 * default 2, at most 64. Started when they are first needed
+	 * default 2, at most 64. Started when they are needed, and ended after ten seconds without work
 	 */
 	unsigned disk_threads;
 

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * static_disk.c - threads that wait for disks. Started when they are first needed, ended with their
- * directory.
+ * static_disk.c - threads that wait for disks. Started when they are needed, ended when nobody needs them
+ * any more, so that a thousand directories need not have a thousand threads.
  */
 #include "services/static_disk.h"
 
+#include <errno.h>
 #include <peregrine/types.h>
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 int per__disk_init(struct per__disk *disk, unsigned thread_max)
 {
-	*disk = (struct per__disk){ .thread_max = PER_MIN(thread_max, PER__DISK_THREADS_MAX) };
+	*disk = (struct per__disk){ .thread_max = PER_MIN(thread_max, PER__DISK_THREADS_MAX),
+				    .idle_ms = PER__DISK_IDLE_MS };
 	if (pthread_mutex_init(&disk->mutex, NULL) != 0)
 		return PER_ENOMEM;
 	if (pthread_cond_init(&disk->has_work, NULL) != 0 || pthread_cond_init(&disk->has_done, NULL) != 0)
@@ -26,8 +29,10 @@ void per__disk_fini(struct per__disk *disk)
 	disk->is_ending = true;
 	pthread_cond_broadcast(&disk->has_work);
 	pthread_mutex_unlock(&disk->mutex);
-	for (unsigned i = 0; i < disk->thread_cnt; i++)
-		pthread_join(disk->threads[i], NULL);
+	for (unsigned i = 0; i < disk->thread_max; i++) {
+		if (disk->threads[i].is_used)
+			pthread_join(disk->threads[i].thread, NULL);
+	}
 	pthread_cond_destroy(&disk->has_done);
 	pthread_cond_destroy(&disk->has_work);
 	pthread_mutex_destroy(&disk->mutex);
@@ -73,18 +78,37 @@ static void job_done(struct per__disk *disk, struct per__job *job)
 	pthread_cond_broadcast(&disk->has_done);
 }
 
+/* Waits for work. Returns false when none has come for long. */
+static bool work_wait(struct per__disk *disk)
+{
+	struct timespec until;
+	int err;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += disk->idle_ms / 1000;
+	until.tv_nsec += (long)(disk->idle_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	disk->idle_cnt++;
+	err = pthread_cond_timedwait(&disk->has_work, &disk->mutex, &until);
+	disk->idle_cnt--;
+	return err != ETIMEDOUT || disk->first != NULL;
+}
+
 static void *disk_main(void *arg)
 {
-	struct per__disk *disk = arg;
+	struct per__disk_thread *self = arg;
+	struct per__disk *disk = self->disk;
 
 	pthread_mutex_lock(&disk->mutex);
 	while (!disk->is_ending) {
 		struct per__job *job = job_next(disk);
 
 		if (job == NULL) {
-			disk->idle_cnt++;
-			pthread_cond_wait(&disk->has_work, &disk->mutex);
-			disk->idle_cnt--;
+			if (!work_wait(disk))
+				break;
 			continue;
 		}
 		pthread_mutex_unlock(&disk->mutex);
@@ -94,22 +118,37 @@ static void *disk_main(void *arg)
 		job_done(disk, job);
 		job->owner->wake(job->owner);
 	}
+	self->has_ended = true;
+	disk->thread_cnt--;
 	pthread_mutex_unlock(&disk->mutex);
 	return NULL;
 }
 
-/* Signals are for the application's threads. */
-static bool thread_start(struct per__disk *disk)
+/* A place for a thread; there is one when fewer than thread_max run. */
+static struct per__disk_thread *place_find(struct per__disk *disk)
 {
+	struct per__disk_thread *place = disk->threads;
+
+	while (place->is_used && !place->has_ended)
+		place++;
+	PER_ASSERT(place < disk->threads + disk->thread_max);
+	if (place->is_used)
+		pthread_join(place->thread, NULL); /* it has given the mutex back, and does nothing more */
+	*place = (struct per__disk_thread){ .disk = disk };
+	return place;
+}
+
+/* Signals are for the application's threads. */
+static void thread_start(struct per__disk *disk)
+{
+	struct per__disk_thread *place = place_find(disk);
 	sigset_t all, before;
-	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&disk->threads[disk->thread_cnt], NULL, disk_main, disk);
+	place->is_used = pthread_create(&place->thread, NULL, disk_main, place) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	disk->thread_cnt += err == 0;
-	return err == 0;
+	disk->thread_cnt += place->is_used;
 }
 
 /* --- for the owners ---------------------------------------------------------------------------------- */
@@ -122,7 +161,7 @@ void per__disk_put(struct per__disk *disk, struct per__disk_owner *owner, struct
 	job->was_run = false;
 	pthread_mutex_lock(&disk->mutex);
 	if (disk->queued >= disk->idle_cnt && disk->thread_cnt < disk->thread_max)
-		(void)thread_start(disk);
+		thread_start(disk);
 	has_thread = disk->thread_cnt > 0;
 	owner->pending++;
 	if (has_thread)

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #define PER__DISK_THREADS_MAX 64u
+#define PER__DISK_IDLE_MS 10000u
 
 struct per__disk_owner;
 
@@ -35,8 +36,14 @@ struct per__disk {
 	pthread_mutex_t mutex; /* guards all of it, and the lists of the owners */
 	pthread_cond_t has_work, has_done;
 	struct per__job *first, *last;
-	pthread_t threads[PER__DISK_THREADS_MAX];
-	unsigned thread_cnt, thread_max, idle_cnt, queued;
+	struct per__disk_thread {
+		struct per__disk *disk;
+		pthread_t thread;
+		bool is_used, has_ended; /* ended: to be joined before the place is used again */
+	} threads[PER__DISK_THREADS_MAX];
+	unsigned thread_cnt; /* that have not ended */
+	unsigned thread_max, idle_cnt, queued;
+	unsigned idle_ms; /* a thread without work for that long ends; another is soon started */
 	bool is_ending;
 };
 

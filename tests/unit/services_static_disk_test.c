@@ -120,12 +120,48 @@ static void test_disk_drain_takes_back_what_has_not_begun(void **state)
 	per__disk_fini(&disk);
 }
 
+static unsigned threads_of(struct per__disk *disk)
+{
+	unsigned cnt;
+
+	pthread_mutex_lock(&disk->mutex);
+	cnt = disk->thread_cnt;
+	pthread_mutex_unlock(&disk->mutex);
+	return cnt;
+}
+
+static void test_disk_a_thread_without_work_ends_and_another_comes(void **state)
+{
+	struct owner owner = { .owner.wake = wake };
+	struct per__disk disk;
+
+	(void)state;
+	assert_int_equal(per__disk_init(&disk, 2), 0);
+	disk.idle_ms = 1;
+	for (unsigned round = 1; round <= 20; round++) {
+		struct work works[3] = { { .job.run = run }, { .job.run = run }, { .job.run = run } };
+		unsigned was_run = 0, cnt = 0;
+
+		for (unsigned i = 0; i < 3; i++)
+			per__disk_put(&disk, &owner.owner, &works[i].job);
+		while (cnt < 3) {
+			cnt += take_all(&disk, &owner, &was_run);
+			usleep(100);
+		}
+		assert_int_equal(was_run, 3);
+		while (threads_of(&disk) > 0) /* ends, or the test does not */
+			usleep(100);
+	}
+	per__disk_fini(&disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_disk_every_job_is_run_once),
 		cmocka_unit_test(test_disk_without_threads_the_caller_works),
 		cmocka_unit_test(test_disk_drain_takes_back_what_has_not_begun),
+		cmocka_unit_test(test_disk_a_thread_without_work_ends_and_another_comes),
 	};
 
 	return cmocka_run_group_tests_name("static_disk", tests, NULL, NULL);
