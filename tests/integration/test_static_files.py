@@ -447,10 +447,14 @@ def slow_get(server, path):
 
 @suite.case()
 def a_file_that_shrinks_while_it_is_sent_ends_that_connection_only(t):
-    tree = Tree("shrink")
+    for options in ((), ("--polled", "1")):
+        shrink_run(t, Tree("shrink" + "-".join(options)), options)
+
+
+def shrink_run(t, tree, options):
     size = 30_000_000
     tree.write("large.bin", content(size))
-    with t.serving(app(t, tree, workers="2")) as server, server.connect() as other:
+    with t.serving(app(t, tree, *options)) as server, server.connect() as other:
         equal(other.get("/inside.txt").status, 200)
         c, length = slow_get(server, "/large.bin")
         equal(length, size)
@@ -473,28 +477,30 @@ def a_file_that_shrinks_while_it_is_sent_ends_that_connection_only(t):
 
 @suite.case()
 def a_file_that_vanishes_while_it_is_sent_is_sent_whole(t):
-    tree = Tree("vanish")
-    data = content(8_000_000)
-    tree.write("large.bin", data)
-    with t.serving(app(t, tree, "--check-ms", "1")) as server, server.connect() as other:
-        c, size = slow_get(server, "/large.bin")
-        os.unlink(tree.path("large.bin"))
-        until(lambda: other.get("/large.bin").status == 404, "404 for the others")
-        check(c.take(size) == data, "all of it", "something else")
+    for options in ((), ("--polled", "1")):
+        tree = Tree("vanish" + "-".join(options))
+        data = content(8_000_000)
+        tree.write("large.bin", data)
+        with t.serving(app(t, tree, "--check-ms", "1", *options)) as server, server.connect() as other:
+            c, size = slow_get(server, "/large.bin")
+            os.unlink(tree.path("large.bin"))
+            until(lambda: other.get("/large.bin").status == 404, "404 for the others")
+            check(c.take(size) == data, "all of it", "something else")
 
 
 @suite.case()
 def clients_that_leave_give_everything_back(t):
     tree = Tree("leave")
     tree.write("large.bin", content(20_000_000))
-    with t.serving(app(t, tree, "--cache-descriptors", "4")) as server, server.connect() as c:
-        c.get("/inside.txt")
-        before = server.fd_count()
-        for way in ("close", "reset") * 10:
-            gone, _ = slow_get(server, "/large.bin")
-            getattr(gone, way)()
-        until(lambda: server.fd_count() <= before + 1, "descriptors to be closed")
-        equal(c.get("/large.bin", "Range: bytes=0-0").status, 206)
+    for options in ((), ("--polled", "1")):
+        with t.serving(app(t, tree, "--cache-descriptors", "4", *options)) as server, server.connect() as c:
+            c.get("/inside.txt")
+            before = server.fd_count()
+            for way in ("close", "reset") * 10:
+                gone, _ = slow_get(server, "/large.bin")
+                getattr(gone, way)()
+            until(lambda: server.fd_count() <= before + 1, "descriptors to be closed")
+            equal(c.get("/large.bin", "Range: bytes=0-0").status, 206)
 
 
 @suite.case()
@@ -607,7 +613,12 @@ def a_gigabyte_for_a_slow_reader_takes_little_memory(t):
     with open(tree.path("sparse.bin"), "r+b") as file:
         file.seek((1 << 30) - 3)
         file.write(b"end")
-    with t.serving(app(t, tree)) as server, server.connect() as c:
+    for options in ((), ("--polled", "1")):
+        gigabyte_run(t, tree, options)
+
+
+def gigabyte_run(t, tree, options):
+    with t.serving(app(t, tree, *options)) as server, server.connect() as c:
         def resident():
             with open(f"/proc/{server.pid}/status", encoding="ascii") as status:
                 return int(re.search(r"^RssAnon:\s+(\d+) kB", status.read(), re.MULTILINE).group(1)) << 10

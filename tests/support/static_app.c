@@ -20,6 +20,8 @@
 static struct app {
 	per_config config;
 	per_static_config files;
+	per_tls_config tls;
+	per_tls_cert cert;
 	per_static_field cache_control[RULES_MAX], fields[RULES_MAX];
 	per_static_type types[RULES_MAX];
 	per_static_error_page pages[RULES_MAX];
@@ -27,6 +29,7 @@ static struct app {
 	per_server *server;
 	per_static *served[WORKERS_MAX]; /* each worker's own pointer, all the same but for a moment */
 	per_static *current;
+	bool is_polled; /* driven by per_server_poll(): then files are read, never sent by the kernel */
 } app;
 
 /* A replacement of the directory on its way to every worker. */
@@ -133,6 +136,7 @@ static const struct option {
 	size_t offset, bytes;
 } options[] = {
 	NUMBER("--workers", config.workers),
+	NUMBER("--polled", is_polled),
 	NUMBER("--memory-bytes", config.memory_bytes),
 	NUMBER("--write-queue-bytes", config.write_queue_bytes),
 	NUMBER("--rate-window-ms", config.rate_window_ms),
@@ -221,12 +225,21 @@ static bool option_text(const char *name, char *value)
 		return (app.files.default_type = value) != NULL;
 	if (strcmp(name, "--index") == 0)
 		return (app.index[app.files.index_count++] = value) != NULL;
+	if (strcmp(name, "--tls-cert") == 0) {
+		app.config.tls = &app.tls;
+		app.tls.certs = &app.cert;
+		app.tls.cert_count = 1;
+		return (app.cert.cert_file = value) != NULL;
+	}
+	if (strcmp(name, "--tls-key") == 0)
+		return (app.cert.key_file = value) != NULL;
 	if (strcmp(name, "--port") == 0) {
 		static per_listen listen[1];
 		static char address[32];
 
 		snprintf(address, sizeof(address), "127.0.0.1:%s", value);
 		listen[0].address = address;
+		listen[0].flags = app.config.tls != NULL ? PER_LISTEN_TLS : 0; /* --tls-cert comes before */
 		app.config.listen = listen;
 		app.config.listen_count = 1;
 		return true;
@@ -238,6 +251,16 @@ static bool option_text(const char *name, char *value)
 		}
 	}
 	return option_rule(name, value) || option_number(name, value);
+}
+
+static int poll_until_stopped(void)
+{
+	int more;
+
+	do {
+		more = per_server_poll(app.server, -1);
+	} while (more > 0);
+	return more;
 }
 
 static int run(void)
@@ -260,7 +283,7 @@ static int run(void)
 	pthread_create(&thread, NULL, signal_main, NULL);
 	printf("listening on %s\nready\n", per_server_address(app.server, 0));
 	fflush(stdout);
-	err = per_server_run(app.server);
+	err = app.is_polled ? poll_until_stopped() : per_server_run(app.server);
 	pthread_kill(thread, SIGUSR2);
 	pthread_join(thread, NULL);
 	per_server_free(app.server);
