@@ -59,6 +59,12 @@ static int reply_stats(per_req *req, per_static *files)
 	return per_reply(req, 200, PER_S("text/plain"), per_str_make(text, (size_t)len));
 }
 
+/* A status: three digits, which are not followed by a NUL. */
+static int number_of(const char *digits)
+{
+	return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + digits[2] - '0';
+}
+
 static int on_request(per_req *req, void *user)
 {
 	per_static *files = app.served[per_req_worker(req)];
@@ -70,7 +76,7 @@ static int on_request(per_req *req, void *user)
 	if (path.len == 8 && memcmp(path.ptr, "/-/stats", 8) == 0)
 		return reply_stats(req, files);
 	if (path.len == 12 && memcmp(path.ptr, "/-/error/", 9) == 0)
-		return per_static_reply_error(files, req, atoi(path.ptr + 9));
+		return per_static_reply_error(files, req, number_of(path.ptr + 9));
 	if (path.len > 9 && memcmp(path.ptr, "/-/under/", 9) == 0)
 		return per_static_reply_path(files, req, per_str_make(path.ptr + 8, path.len - 8));
 	if (path.len > 9 && memcmp(path.ptr, "/-/field/", 9) == 0) {
