@@ -60,8 +60,10 @@ static struct ct_conn *begin(struct ct *ct, struct ct_peer *peer, bool is_small)
 {
 	sigset_t set;
 
-	if (ct->be->send_file == NULL)
+	if (ct->be->send_file == NULL) {
+		print_message("SKIP %s: this backend sends no files, the core reads them\n", ct->be->name);
 		skip();
+	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
 	assert_int_equal(sigprocmask(SIG_BLOCK, &set, NULL), 0);
