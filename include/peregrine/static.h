@@ -109,7 +109,7 @@ typedef struct per_static_config {
 	/* --- memory and descriptors -------------------------------------------------------------------- */
 	/* most memory for contents of files, over all workers of the server; default 64 MiB */
 	size_t cache_bytes;
-	size_t cache_file_bytes; /* larger files are not kept in memory; default 64 KiB */
+	size_t cache_file_bytes; /* larger files are not kept in memory; default 32 KiB */
 	/* paths that are remembered, over all workers; default 8192 */
 	unsigned cache_entries;
 	/* descriptors of larger files that stay open, over all workers; default 512 */

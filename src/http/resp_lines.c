@@ -9,7 +9,7 @@
 #include "http/resp_head.h"
 
 /* Up to here copying bytes into the queue is cheaper than lending them. */
-#define WHOLE_COPY_MAX (16u * 1024u)
+#define WHOLE_COPY_MAX 2048u
 
 /* The head with lines in the place of a Content-Type, and room for more behind it; NULL: no memory. */
 static uint8_t *lines_begin(struct per_req *req, int status, const per_str *lines, unsigned cnt,

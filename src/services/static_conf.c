@@ -367,7 +367,7 @@ static void plain_init(struct per__static_conf *conf, const per_static_config *c
 	conf->has_precompressed = !config->no_precompressed;
 	conf->is_cached = !config->no_cache;
 	conf->cache_bytes = or_default(config->cache_bytes, (size_t)64 << 20);
-	conf->cache_file_bytes = or_default(config->cache_file_bytes, (size_t)64 << 10);
+	conf->cache_file_bytes = or_default(config->cache_file_bytes, (size_t)32 << 10);
 	conf->cache_entries = (uint32_t)or_default(config->cache_entries, 8192);
 	conf->cache_descriptors = (uint32_t)or_default(config->cache_descriptors, 512);
 	conf->check_ns = (int64_t)or_default(config->check_ms, 100) * 1000000;

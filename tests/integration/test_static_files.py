@@ -3,6 +3,7 @@
 # between and during answers, a full cache, no descriptors, a gigabyte. Fields and conditions are test_static.py's.
 import atexit
 import json
+import mmap
 import os
 import random
 import re
@@ -18,7 +19,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
-from harness import Closed, Failure, Reset, Server, Skip, Suite, check, equal, is_instrumented  # noqa: E402
+from harness import Closed, Failure, Reset, Server, Skip, Suite, build_support, check, equal, is_instrumented  # noqa: E402
 
 suite = Suite("static files: what files are")
 BASE = tempfile.mkdtemp(prefix="peregrine-static-")
@@ -601,6 +602,32 @@ def no_descriptor_is_left(t):
             for reader in readers:
                 reader.close()
             until(lambda: c.get("/huge-39.bin", "Range: bytes=0-0").status == 206, "it can be opened again")
+
+
+@suite.case("SPEC: nothing on the heap per request in steady state", alone=True)
+def what_is_in_the_cache_costs_no_allocation(t):
+    if is_instrumented(t.program("static_app")):
+        raise Skip("a sanitizer has its own malloc")
+    tree = Tree("allocations")
+    tree.write("inside.txt.gz", b"packed")
+    tree.write("large.bin", content(2_000_000))
+    os.mkdir(tree.path("dir"))
+    library = build_support("malloc_count.c", os.path.join(tree.base, "malloc_count.so"), "-shared", "-fPIC")
+    env = {"LD_PRELOAD": library, "MALLOC_COUNT_FILE": os.path.join(tree.base, "count")}
+    asked = [("/inside.txt", "X: y"), ("/inside.txt", "Accept-Encoding: gzip"), ("/inside.txt", "If-None-Match: *"),
+             ("/inside.txt", "Range: bytes=1-2"), ("/large.bin", "X: y"), ("/large.bin", "Range: bytes=0-9,20-29"), ("/dir", "X: y"),
+             ("/missing", "X: y"), ("/%00", "X: y")]
+    with t.serving(app(t, tree, "--check-ms", "60000", env=env)) as server, server.connect() as c:
+        with open(env["MALLOC_COUNT_FILE"], "r+b") as file:
+            counter = mmap.mmap(file.fileno(), 8)
+        for target, field in asked:
+            c.get(target, field)
+        before = int.from_bytes(counter[:8], sys.byteorder)
+        check(before > 0, "the counter to work", before)
+        for _ in range(50):
+            for target, field in asked:
+                c.get(target, field)
+        equal(int.from_bytes(counter[:8], sys.byteorder) - before, 0, "allocations in 450 requests")
 
 
 @suite.case(alone=True)
