@@ -92,18 +92,6 @@ static bool is_writable(int fd)
 	return poll(&waiting, 1, 0) != 0; /* an error is found by the write */
 }
 
-static enum per__access_result failed(struct per__access_out *out)
-{
-	int error = errno;
-
-	if (error == EPIPE && !out->is_stdout) { /* the reader has gone; there may be another one later */
-		close(out->fd);
-		out->fd = -1;
-	}
-	errno = error;
-	return PER__ACCESS_FAILED;
-}
-
 enum per__access_result per__access_out_write(struct per__access_out *out, struct iovec iov[2],
 					      size_t *written)
 {
@@ -121,14 +109,14 @@ enum per__access_result per__access_out_write(struct per__access_out *out, struc
 		return PER__ACCESS_FULL;
 	if (out->needs_newline) {
 		if (write(out->fd, "\n", 1) != 1)
-			return failed(out);
+			return PER__ACCESS_FAILED;
 		out->needs_newline = false;
 	}
 	do {
 		n = writev(out->fd, iov, iov[1].iov_len > 0 ? 2 : 1);
 	} while (n < 0 && errno == EINTR);
 	if (n <= 0)
-		return failed(out);
+		return PER__ACCESS_FAILED;
 	*written = (size_t)n;
 	return PER__ACCESS_WRITTEN;
 }

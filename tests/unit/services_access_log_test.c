@@ -396,6 +396,64 @@ static void test_log_fifo_reader_stops_end_comes_and_tells(void **state)
 	close(fd);
 }
 
+static void *late_reader_main(void *arg)
+{
+	per_access_log *log = arg;
+	int fd = open(test.path, O_RDONLY | O_NONBLOCK);
+
+	UNTIL(atomic_load(&log->close_wanted));
+	fifo_read(fd, stats_of(log).lines);
+	UNTIL(read(fd, &fd, 1) == 0); /* the writer has gone: the log was closed in between, and not before */
+	close(fd);
+	return NULL;
+}
+
+/* What waits at the end is written if the file takes it in time. */
+static void test_log_close_waits_for_a_reader(void **state)
+{
+	per_access_log *log;
+	pthread_t thread;
+
+	(void)state;
+	fifo_make();
+	log = log_open(test.path, 65536);
+	log->close_timeout_ns = INT64_C(60) * 1000000000;
+	(void)fill(log, test.fakes[0], 0);
+	assert_int_equal(pthread_create(&thread, NULL, late_reader_main, log), 0);
+	assert_int_equal(per_access_log_close(log), 0);
+	pthread_join(thread, NULL);
+}
+
+/* A child whose standard output is a pipe that nobody reads: the log ends in time. Returns its exit status. */
+static int stdout_child(int pipe_write)
+{
+	struct fake *fake = test.fakes[0];
+	per_access_log *log;
+
+	if (dup2(pipe_write, STDOUT_FILENO) < 0)
+		return 1;
+	log = log_open("-", 1u << 18);
+	(void)fill(log, fake, 0);
+	UNTIL(stats_of(log).bytes >= 50000); /* what the pipe takes */
+	return per_access_log_close(log) == PER_ESYS ? 0 : 2;
+}
+
+static void test_log_standard_output_that_is_not_read(void **state)
+{
+	int fds[2], status = -1;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	child = fork();
+	if (child == 0)
+		_exit(stdout_child(fds[1]));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* SIGPIPE ends no process, and the next reader gets what waited; lines above PIPE_BUF too. */
 static void test_log_fifo_reader_leaves_and_another_comes(void **state)
 {
@@ -649,6 +707,8 @@ int main(void)
 		TEST(test_log_more_workers_than_rings_are_counted),
 		TEST(test_log_fifo_without_reader_drops_then_recovers),
 		TEST(test_log_fifo_reader_stops_end_comes_and_tells),
+		TEST(test_log_close_waits_for_a_reader),
+		TEST(test_log_standard_output_that_is_not_read),
 		TEST(test_log_fifo_reader_leaves_and_another_comes),
 		TEST(test_log_disk_full_is_counted_and_told_once),
 		TEST(test_log_short_write_its_rest_comes_next),
