@@ -424,7 +424,7 @@ static void test_log_close_waits_for_a_reader(void **state)
 	pthread_join(thread, NULL);
 }
 
-/* A child whose standard output is a pipe that nobody reads: the log ends in time. Returns its exit status. */
+/* A child whose standard output is a pipe that nobody reads: the log ends in time. Returns its status. */
 static int stdout_child(int pipe_write)
 {
 	struct fake *fake = test.fakes[0];
