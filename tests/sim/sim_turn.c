@@ -520,18 +520,29 @@ static size_t turn_once(struct sim_loop *state)
 	return done;
 }
 
+/* When the peer reads more. One that has just read the last byte may want to answer: time does not pass. */
+static int64_t read_ns(struct per__sim_peer *peer)
+{
+	uint64_t before = peer->out_read;
+	int64_t at;
+
+	sim_peer_drain(peer);
+	at = sim_peer_drain_ns(peer, false);
+	return at == SIM_NEVER && peer->out_read != before ? peer->sim->now_ns : at;
+}
+
 static int64_t next_ns(struct sim_loop *state)
 {
 	struct per__sim *sim = state->sim;
-	int64_t next = wake_ns(state);
+	int64_t next = wake_ns(state), read;
 
 	for (uint32_t i = 0; i < sim->script_cnt; i++)
 		next = PER_MIN(next, sim->scripts[i].at_ns);
 	for (struct per__sim_peer *peer = sim->peers; peer != NULL; peer = peer->next) {
 		for (uint32_t kind = OP_ACCEPT; kind <= OP_CLOSED; kind++)
 			next = PER_MIN(next, op_ns(state, kind, peer));
-		sim_peer_drain(peer);
-		next = PER_MIN(next, sim_peer_drain_ns(peer, false));
+		read = read_ns(peer);
+		next = PER_MIN(next, read);
 	}
 	return PER_MAX(next, sim->now_ns);
 }
