@@ -65,7 +65,7 @@ static const struct setting settings[] = {
 
 static const struct setting others[] = {
 	[NUMBER_CACHE] = OTHER(files.cache, "64MiB", UNIT_BYTES, 0, TIB),
-	[NUMBER_CACHE_FILE] = OTHER(files.cache_file, "64KiB", UNIT_BYTES, KIB, GIB),
+	[NUMBER_CACHE_FILE] = OTHER(files.cache_file, "32KiB", UNIT_BYTES, KIB, GIB),
 	[NUMBER_ENTRIES] = OTHER(files.entries, "8192", UNIT_COUNT, 1, 16 * MIB),
 	[NUMBER_DESCRIPTORS] = OTHER(files.descriptors, "512", UNIT_COUNT, 1, MIB),
 	[NUMBER_CHECK] = OTHER(files.check, "100ms", UNIT_DURATION, 1, 86400000),
