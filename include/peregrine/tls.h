@@ -79,9 +79,8 @@ typedef struct per_tls_config {
 	unsigned ticket_count;      /* tickets after a full handshake of TLS 1.3; default 1; at most 8 */
 	unsigned ticket_lifetime_s; /* how long a ticket is good; default 43,200; at most 604,800 */
 	/*
-	 * bytes of 0-RTT data that a client may send before the handshake has ended; default none. They are
-	 * not read yet: skipped, and the client sends them again. When they are read, such a request may be a
-	 * replay (RFC 8446 section 8)
+	 * bytes of 0-RTT data that a client may send before the handshake has ended; default none. Such a
+	 * request may be a replay (RFC 8446 section 8): per_tls_info.is_early
 	 */
 	unsigned early_data_max;
 
@@ -161,7 +160,7 @@ typedef struct per_tls_info {
 	char client_subject[256];
 	char client_reason[96]; /* PER_TLS_CLIENT_FAILED: why */
 	bool is_resumed;        /* no full handshake: keys from a ticket */
-	bool is_early;          /* 0-RTT: this request may be a replay */
+	bool is_early;          /* the request began in 0-RTT: it may be a replay */
 	void *reserved[8];
 } per_tls_info;
 

@@ -152,6 +152,14 @@ void per__conn_input_drop(struct per__conn *conn)
 	conn->in_pos = conn->in_len = conn->in_cap = 0;
 }
 
+void per__conn_recv_go_on(struct per__conn *conn)
+{
+	if ((conn->flags & PER__CONN_PAUSED) == 0)
+		return;
+	conn->flags &= ~(uint32_t)PER__CONN_PAUSED;
+	loop_of(conn)->be->recv_resume(loop_of(conn), &conn->sock);
+}
+
 static void linger_begin(struct per__conn *conn)
 {
 	int64_t timeout_ns = conn->worker->conf->linger_timeout_ns;
@@ -160,15 +168,11 @@ static void linger_begin(struct per__conn *conn)
 	conn->linger_end_ns = loop_of(conn)->now_ns + LINGER_MAX_FACTOR * timeout_ns;
 	per__conn_input_drop(conn);
 	loop_of(conn)->be->shutdown(loop_of(conn), &conn->sock);
-	if ((conn->flags & PER__CONN_PAUSED) != 0) {
-		conn->flags &= ~(uint32_t)PER__CONN_PAUSED;
-		loop_of(conn)->be->recv_resume(loop_of(conn), &conn->sock);
-	}
+	per__conn_recv_go_on(conn);
 	per__conn_set_timer(conn, PER__TIMER_LINGER, timeout_ns);
 }
 
-/* Everything is sent and nothing more is to come. */
-static void finish_now(struct per__conn *conn)
+void per__conn_finish_now(struct per__conn *conn)
 {
 	if ((conn->flags & PER__CONN_LINGERING) != 0)
 		return;
@@ -215,24 +219,6 @@ void per__conn_mark_dirty(struct per__conn *conn)
 	worker->dirty_last = conn;
 }
 
-/* Of TLS, records are sent. A handshake has its own deadline: only the protocol's bytes are watched. */
-static void records_flush(struct per__conn *conn)
-{
-	if ((conn->flags & PER__CONN_SENDING) == 0) {
-		struct per__wire *wire = per__secure_seal(conn);
-
-		if (wire == NULL) {
-			if ((conn->flags & (PER__CONN_FINISHING | PER__CONN_CLOSING)) == PER__CONN_FINISHING)
-				finish_now(conn);
-			return;
-		}
-		conn->flags |= PER__CONN_SENDING;
-		loop_of(conn)->be->send(loop_of(conn), &conn->sock, &wire->iov, 1);
-	}
-	if (conn->out_bytes > 0 || (conn->flags & PER__CONN_FINISHING) != 0)
-		per__conn_watch_rate(conn);
-}
-
 /*
  * Hands the first block to the backend. One send per connection and turn: called at its end, and when a
  * send is over.
@@ -244,7 +230,7 @@ void per__conn_flush(struct per__conn *conn)
 	if ((conn->flags & PER__CONN_CLOSING) != 0)
 		return;
 	if (PER_UNLIKELY((conn->flags & PER__CONN_TLS) != 0)) {
-		records_flush(conn);
+		per__secure_flush(conn);
 		return;
 	}
 	if ((conn->flags & PER__CONN_SENDING) != 0) {
@@ -253,7 +239,7 @@ void per__conn_flush(struct per__conn *conn)
 	}
 	if (block == NULL) {
 		if ((conn->flags & PER__CONN_FINISHING) != 0)
-			finish_now(conn);
+			per__conn_finish_now(conn);
 		return;
 	}
 	conn->flags |= PER__CONN_SENDING;
@@ -478,10 +464,8 @@ void per__conn_turn(struct per__conn *conn)
 	conn->proto->on_turn(conn);
 	if (conn->in_len > 0 && input_is_wanted(conn))
 		input_offer_kept(conn);
-	if ((conn->flags & PER__CONN_PAUSED) != 0 && input_is_wanted(conn)) {
-		conn->flags &= ~(uint32_t)PER__CONN_PAUSED;
-		loop_of(conn)->be->recv_resume(loop_of(conn), &conn->sock);
-	}
+	if (input_is_wanted(conn))
+		per__conn_recv_go_on(conn);
 	eof_tell(conn);
 	per__conn_flush(conn);
 }

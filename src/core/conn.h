@@ -193,6 +193,12 @@ void per__conn_input_end(struct per__conn *conn);
 /** Frees the input that is kept. */
 void per__conn_input_drop(struct per__conn *conn);
 
+/** Receives again if that was paused. */
+void per__conn_recv_go_on(struct per__conn *conn);
+
+/** Of a connection that finishes: everything is sent and nothing more is to come. */
+void per__conn_finish_now(struct per__conn *conn);
+
 /** Hands what can be sent to the backend, unless a send is outstanding. */
 void per__conn_flush(struct per__conn *conn);
 

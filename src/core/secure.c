@@ -214,7 +214,13 @@ static void queue_seal(struct per__conn *conn)
 		per__conn_close(conn, PER__CLOSE_RESET);
 }
 
-struct per__wire *per__secure_seal(struct per__conn *conn)
+bool per__secure_is_early(const struct per__conn *conn)
+{
+	return conn->secure->tls != NULL && per__tls_is_early(conn->secure->tls);
+}
+
+/* The records to send, or NULL when there are none. */
+static struct per__wire *seal(struct per__conn *conn)
 {
 	struct per__secure *secure = conn->secure;
 
@@ -225,6 +231,7 @@ struct per__wire *per__secure_seal(struct per__conn *conn)
 	if (conn->out_first != NULL && (secure->wire_last == NULL || secure->wire_last->plain == 0))
 		queue_seal(conn);
 	if (PER_UNLIKELY((conn->flags & PER__CONN_FINISHING) != 0) && conn->out_first == NULL &&
+	    !per__secure_is_early(conn) &&
 	    (secure->flags & (PER__SECURE_ESTABLISHED | PER__SECURE_FAILED | PER__SECURE_ENDED)) ==
 		    PER__SECURE_ESTABLISHED) {
 		secure->flags |= PER__SECURE_ENDED;
@@ -234,6 +241,39 @@ struct per__wire *per__secure_seal(struct per__conn *conn)
 		return NULL;
 	secure->wire_first->iov = (struct iovec){ secure->wire_first->data, secure->wire_first->used };
 	return secure->wire_first;
+}
+
+/* All is sent, but close_notify has to wait until the client has completed a handshake with 0-RTT. */
+static void end_wait(struct per__conn *conn)
+{
+	if (conn->timer_kind == PER__TIMER_LINGER)
+		return;
+	per__conn_set_timer(conn, PER__TIMER_LINGER, conn->worker->conf->linger_timeout_ns);
+	per__conn_recv_go_on(conn);
+}
+
+/* A handshake has its own deadline: only the protocol's bytes are watched. */
+void per__secure_flush(struct per__conn *conn)
+{
+	struct per__loop *loop = &conn->worker->loop;
+
+	if ((conn->flags & PER__CONN_SENDING) == 0) {
+		struct per__wire *wire = seal(conn);
+
+		if (wire == NULL && (conn->flags & PER__CONN_CLOSING) == 0 &&
+		    (conn->flags & PER__CONN_FINISHING) != 0) {
+			if (per__secure_is_early(conn) && (conn->flags & PER__CONN_EOF) == 0)
+				end_wait(conn);
+			else
+				per__conn_finish_now(conn);
+		}
+		if (wire == NULL)
+			return;
+		conn->flags |= PER__CONN_SENDING;
+		loop->be->send(loop, &conn->sock, &wire->iov, 1);
+	}
+	if (conn->out_bytes > 0 || (conn->flags & PER__CONN_FINISHING) != 0)
+		per__conn_watch_rate(conn);
 }
 
 bool per__secure_sent(struct per__conn *conn)
@@ -257,7 +297,8 @@ bool per__secure_sent(struct per__conn *conn)
 static inline bool is_opening(const struct per__conn *conn)
 {
 	return (conn->secure->flags & PER__SECURE_FAILED) == 0 &&
-	       (conn->flags & (PER__CONN_CLOSING | PER__CONN_FINISHING | PER__CONN_EOF)) == 0;
+	       (conn->flags & (PER__CONN_CLOSING | PER__CONN_EOF)) == 0 &&
+	       ((conn->flags & PER__CONN_FINISHING) == 0 || per__secure_is_early(conn));
 }
 
 /*
@@ -287,16 +328,21 @@ static void records_open(struct per__conn *conn)
 
 void per__secure_input(struct per__conn *conn, uint8_t *data, size_t len)
 {
+	bool was_early;
+
 	if (PER_UNLIKELY((conn->secure->flags & PER__SECURE_ESTABLISHED) == 0)) {
 		per__conn_input(conn, data, len);
 		return;
 	}
 	if (!is_opening(conn))
 		return;
+	was_early = per__secure_is_early(conn);
 	per__secure_aim(conn, data, len);
 	records_open(conn);
-	if (PER_UNLIKELY(conn->secure->wire_first != NULL) && (conn->flags & PER__CONN_SENDING) == 0)
-		per__conn_mark_dirty(conn); /* an answer of TLS itself */
+	/* an answer of TLS itself, or close_notify can follow */
+	if (PER_UNLIKELY(conn->secure->wire_first != NULL || was_early) &&
+	    (conn->flags & PER__CONN_SENDING) == 0)
+		per__conn_mark_dirty(conn);
 }
 
 void per__secure_eof(struct per__conn *conn)

@@ -89,16 +89,20 @@ bool per__handshakes_wait(const struct per__worker *worker);
 /** Ciphertext has arrived on an established connection. data is lent until the return. */
 void per__secure_input(struct per__conn *conn, uint8_t *data, size_t len);
 
+/**
+ * Is what the protocol is given now 0-RTT? conn speaks TLS. Such a connection cannot be ended before the
+ * handshake is complete, for which it goes on reading.
+ */
+bool per__secure_is_early(const struct per__conn *conn);
+
 /** The peer has ended its side: without close_notify, that is a truncation. */
 void per__secure_eof(struct per__conn *conn);
 
 /**
- * Seals what is queued, as far as one send goes; puts out close_notify behind the last byte of a connection
- * that finishes.
- *
- * returns  the records to send, or NULL when there is nothing to send
+ * Seals what is queued, as far as one send goes, and hands it to the backend unless a send is outstanding.
+ * Behind the last byte of a connection that finishes close_notify is put out, then the connection ended.
  */
-struct per__wire *per__secure_seal(struct per__conn *conn);
+void per__secure_flush(struct per__conn *conn);
 
 /**
  * wire_first is with the kernel. Returns true when the wire is empty and bytes of the queue were in it:

@@ -8,6 +8,7 @@
 #include "http/h1.h"
 
 #include "core/out.h"
+#include "core/secure.h"
 #include "http/h1_body.h"
 #include "http/resp.h"
 
@@ -50,6 +51,8 @@ static struct per_req *exchange_begin(struct per__conn *conn)
 		req->generation = 1; /* a zeroed per_ref names nothing */
 	per__h1_head_init(&req->head, req->fields, (uint16_t)conn->worker->conf->head_fields_max);
 	conn->req = req;
+	if (PER_UNLIKELY((conn->flags & PER__CONN_TLS) != 0) && per__secure_is_early(conn))
+		req->flags |= PER__REQ_EARLY;
 	return req;
 }
 

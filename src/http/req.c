@@ -223,5 +223,9 @@ bool per_req_is_tls(const per_req *req)
 
 int per_req_tls(const per_req *req, per_tls_info *out)
 {
-	return per__secure_info(req->conn, out);
+	int err = per__secure_info(req->conn, out);
+
+	if (err == 0)
+		out->is_early = (req->flags & PER__REQ_EARLY) != 0;
+	return err;
 }

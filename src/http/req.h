@@ -43,6 +43,7 @@ enum {
 	PER__REQ_BODY_OWNED = 1 << 9,  /* body is a block of ours */
 	PER__REQ_BODY_MAX_SET = 1 << 10,
 	PER__REQ_IN_HOOK = 1 << 11, /* inside a hook: what it ends is finished when it has returned */
+	PER__REQ_EARLY = 1 << 12,   /* it began in 0-RTT */
 };
 
 struct per_req;

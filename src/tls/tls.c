@@ -201,6 +201,7 @@ struct per__tls *per__tls_attach(SSL *ssl, struct per__tls_line *line)
 	SSL_set_app_data(ssl, tls);
 	SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_set_accept_state(ssl);
+	tls->early = SSL_get_max_early_data(ssl) > 0 ? PER__EARLY_ASKED : PER__EARLY_NOT;
 	return tls;
 }
 
@@ -225,30 +226,22 @@ static struct per__tls_line *line_begin(const struct per__tls *tls)
 	return tls->line;
 }
 
-/*
- * Is it only input that is missing? Asked when a call has not succeeded. Cheaper than SSL_get_error(), and
- * does not mistake what somebody else left in the thread's queue of errors for ours.
- */
-static bool is_starved(const SSL *ssl, const struct per__tls_line *line)
-{
-	return line->is_dry && SSL_want_read(ssl);
-}
-
 /* The thread's queue of errors is left with what this call has put there, for per__tls_reason(). */
 int per__tls_handshake(struct per__tls *tls)
 {
 	struct per__tls_line *line = line_begin(tls);
-	bool is_complete;
+	int result = 0;
 
 	ERR_clear_error();
 	line->shaking = tls;
 	secrets_listen(tls, tls->has_answered);
-	is_complete = SSL_do_handshake(tls->ssl) == 1;
+	if (PER_UNLIKELY(tls->early == PER__EARLY_ASKED))
+		result = per__early_begin(tls);
+	if (PER_LIKELY(result == 0))
+		result = SSL_do_handshake(tls->ssl) == 1 ? 1 : per__tls_is_starved(tls) ? 0 : PER_EPROTO;
 	secrets_listen(tls, false);
 	line->shaking = NULL;
-	if (is_complete)
-		return 1;
-	return is_starved(tls->ssl, line) ? 0 : PER_EPROTO;
+	return result == PER_EAGAIN ? 0 : result;
 }
 
 /*
@@ -308,28 +301,32 @@ void per__tls_settle(struct per__tls *tls)
  */
 
 /* As many records as fit: each call of the protocol costs more than the copy. */
-static int ssl_open(SSL *ssl, const struct per__tls_line *line, uint8_t *buf, size_t cap, size_t *len)
+static int ssl_open(const struct per__tls *tls, uint8_t *buf, size_t cap, size_t *len)
 {
 	size_t n;
 
-	while (SSL_read_ex(ssl, buf + *len, cap - *len, &n) == 1) {
+	while (SSL_read_ex(tls->ssl, buf + *len, cap - *len, &n) == 1) {
 		*len += n;
-		if (*len == cap || (line->in_len == 0 && !SSL_has_pending(ssl)))
+		if (*len == cap || (tls->line->in_len == 0 && !SSL_has_pending(tls->ssl)))
 			return 0;
 	}
-	if (is_starved(ssl, line))
+	if (per__tls_is_starved(tls))
 		return 0;
-	return (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0 ? PER_EGONE : PER_EPROTO;
+	return (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) != 0 ? PER_EGONE : PER_EPROTO;
 }
 
 int per__tls_open(struct per__tls *tls, uint8_t *buf, size_t cap, uint8_t **data, size_t *len)
 {
 	struct per__tls_line *line = line_begin(tls);
+	int result = 0;
 
 	*len = 0;
 	*data = buf;
-	if (PER_UNLIKELY(tls->ssl != NULL))
-		return ssl_open(tls->ssl, line, buf, cap, len);
+	if (PER_UNLIKELY(tls->ssl != NULL)) {
+		if (PER_UNLIKELY(tls->early != PER__EARLY_NOT))
+			result = per__early_open(tls, buf, cap, len);
+		return tls->early == PER__EARLY_NOT && result == 0 ? ssl_open(tls, buf, cap, len) : result;
+	}
 	return per__direct_open(&tls->direct, line, data, len);
 }
 
@@ -339,12 +336,19 @@ int per__tls_seal(struct per__tls *tls, const uint8_t *data, size_t len, uint8_t
 
 	PER_DEBUG_ASSERT(len > 0 && len <= PER__TLS_RECORD_MAX);
 	line_begin(tls);
+	if (PER_UNLIKELY(tls->early != PER__EARLY_NOT)) /* behind the server's flight, before the client's */
+		return SSL_write_early_data(tls->ssl, data, len, &n) == 1 ? 0 : PER_EPROTO;
 	if (PER_UNLIKELY(tls->ssl != NULL))
 		return SSL_write_ex(tls->ssl, data, len, &n) == 1 ? 0 : PER_EPROTO;
 	tls->direct.idle_cnt = 0; /* who is served may change keys in between */
 	n = tls->direct.is_broken ? 0
 				  : per__record_seal(&tls->direct.records, PER__RECORD_DATA, data, len, dst);
 	return n > 0 ? (int)n : PER_EPROTO;
+}
+
+bool per__tls_is_early(const struct per__tls *tls)
+{
+	return tls->early != PER__EARLY_NOT;
 }
 
 void per__tls_end(struct per__tls *tls)

@@ -51,7 +51,10 @@ void per__tls_line_close(struct per__tls_line *line);
 struct per__tls *per__tls_new(struct per__tls_ctx *ctx, struct per__tls_line *line);
 void per__tls_free(struct per__tls *tls);
 
-/** Goes on with the handshake. Returns 1 when it is complete, 0: more input is needed, PER_EPROTO: failed. */
+/**
+ * Goes on with the handshake. Returns 1 when it is complete, or when there is 0-RTT to open; 0: more input is
+ * needed; PER_EPROTO: failed.
+ */
 int per__tls_handshake(struct per__tls *tls);
 
 /** The handshake is complete: gives back what only that needed. */
@@ -75,6 +78,12 @@ int per__tls_open(struct per__tls *tls, uint8_t *buf, size_t cap, uint8_t **data
  * returns  how many bytes were put there; 0: the record went to line->out; PER_EPROTO: it is broken
  */
 int per__tls_seal(struct per__tls *tls, const uint8_t *data, size_t len, uint8_t *dst);
+
+/**
+ * Is what is opened now 0-RTT (RFC 8446 section 2.3), perhaps replayed? The handshake goes on with further
+ * input of per__tls_open(); until it is complete the connection cannot be ended.
+ */
+bool per__tls_is_early(const struct per__tls *tls);
 
 /** Puts out close_notify (RFC 8446 section 6.1); nothing can be sealed after it. */
 void per__tls_end(struct per__tls *tls);

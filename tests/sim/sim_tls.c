@@ -105,6 +105,12 @@ static void want_tls(per_config *config, uint64_t seed)
 		change_more(config, seed);
 }
 
+void sim_tls_want_early(per_config *config, uint64_t seed)
+{
+	(void)seed;
+	((per_tls_config *)(uintptr_t)config->tls)->early_data_max = 60000;
+}
+
 void sim_tls_begin(struct sim_tls *world, uint64_t seed, sim_http_change change)
 {
 	memset(world, 0, sizeof(*world));
@@ -203,6 +209,12 @@ struct sim_tls_client *sim_tls_connect(struct sim_tls *world, const struct sim_t
 	SSL_set_connect_state(client->ssl);
 	client_wish(client, wish != NULL ? wish : &nothing);
 	client->peer = sim_connect(world->http.sim, 0);
+	if (client->wish.early_len > 0) {
+		size_t n;
+
+		SIM_HTTP_CHECK(&world->http, SSL_write_early_data(client->ssl, client->wish.early,
+								  client->wish.early_len, &n) == 1);
+	}
 	client_read(client);
 	return client;
 }
@@ -353,6 +365,7 @@ static void client_read(struct sim_tls_client *client)
 		if (n == 1) {
 			client->is_established = true;
 			client->is_resumed = SSL_session_reused(client->ssl) == 1;
+			client->is_early = SSL_get_early_data_status(client->ssl) == SSL_EARLY_DATA_ACCEPTED;
 		} else {
 			result_look(client, n);
 		}

@@ -22,13 +22,15 @@ struct sim_tls_wish {
 	bool is_retried;      /* its key share is of a group that the server does not take */
 	uint8_t max_fragment; /* TLSEXT_max_fragment_length_* */
 	bool is_resuming;     /* with the newest ticket of the world, which has to be there */
-	bool cuts_randomly;   /* what it sends arrives in random pieces at random times */
-	uint64_t cut_at;      /* what it sends in all pauses there */
-	uint64_t stalls_at;   /* nothing behind this is ever sent; 0: all */
-	bool ends_at_cut;     /* or is over there */
-	bool distrusts;       /* it does not take the server's certificate */
-	uint64_t flip_at;     /* this byte arrives changed */
-	uint8_t flip_bits;    /* by these bits; 0: not at all */
+	const uint8_t *early; /* 0-RTT, of a client that resumes where sim_tls_want_early() was */
+	size_t early_len;
+	bool cuts_randomly; /* what it sends arrives in random pieces at random times */
+	uint64_t cut_at;    /* what it sends in all pauses there */
+	uint64_t stalls_at; /* nothing behind this is ever sent; 0: all */
+	bool ends_at_cut;   /* or is over there */
+	bool distrusts;     /* it does not take the server's certificate */
+	uint64_t flip_at;   /* this byte arrives changed */
+	uint8_t flip_bits;  /* by these bits; 0: not at all */
 };
 
 struct sim_tls_client {
@@ -44,6 +46,7 @@ struct sim_tls_client {
 	bool is_broken;   /* OpenSSL said so */
 	bool sent_fin;    /* nothing can be sent any more */
 	bool is_resumed;  /* known when established */
+	bool is_early;    /* likewise: what the wish had in early has been taken */
 	unsigned tickets; /* that have come */
 };
 
@@ -57,6 +60,8 @@ struct sim_tls {
 
 /** change may be NULL; it is asked after the world has set up TLS. */
 void sim_tls_begin(struct sim_tls *world, uint64_t seed, sim_http_change change);
+/** A change: 0-RTT is allowed. */
+void sim_tls_want_early(per_config *config, uint64_t seed);
 /** Frees the clients, then as sim_http_end(). */
 void sim_tls_end(struct sim_tls *world);
 

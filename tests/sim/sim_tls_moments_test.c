@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #define SEED_FIXED 0x52u
-#define FLAVOURS 4u
+#define FLAVOURS 5u
 
 static const uint8_t kind = 4; /* "post" */
 
@@ -26,14 +26,21 @@ static uint64_t seed_of_run(void)
 	return is_replay ? seed : SEED_FIXED;
 }
 
-/* The kinds of handshakes. */
+/* The kinds of handshakes; the last has the request in its 0-RTT. */
 static struct sim_tls_wish flavour_wish(unsigned flavour)
 {
-	static const struct sim_tls_wish flavours[FLAVOURS] = {
-		{ .is_old = false }, { .is_old = true }, { .is_retried = true }, { .is_resuming = true }
-	};
+	static const struct sim_tls_wish flavours[FLAVOURS] = { { .is_old = false },
+								{ .is_old = true },
+								{ .is_retried = true },
+								{ .is_resuming = true },
+								{ .is_resuming = true } };
+	struct sim_tls_wish wish = flavours[flavour];
 
-	return flavours[flavour];
+	if (flavour == FLAVOURS - 1) {
+		wish.early = sim_http_cases()[kind].request;
+		wish.early_len = sim_http_cases()[kind].request_len;
+	}
+	return wish;
 }
 
 /* Sends the request and every kind of end, as soon as that is possible; until the connection is over. */
@@ -45,7 +52,8 @@ static void visit_run(struct sim_tls *world, struct sim_tls_client *client)
 	for (uint32_t turns = 0; !sim_tls_is_over(client); turns++) {
 		SIM_HTTP_CHECK(&world->http, turns < 100000);
 		if (client->is_established && !client->is_broken && !is_sent) {
-			sim_tls_write(client, one->request, one->request_len);
+			if (!client->is_early)
+				sim_tls_write(client, one->request, one->request_len);
 			sim_tls_send_close_notify(client);
 			sim_tls_send_fin(client);
 			is_sent = true;
@@ -76,6 +84,7 @@ static struct lengths visit_learn(struct sim_tls *world, const struct sim_tls_wi
 	visit_run(world, client);
 	sim_tls_expect(client, &kind, 1, false);
 	SIM_HTTP_CHECK(&world->http, client->has_ended && client->is_resumed == wish->is_resuming);
+	SIM_HTTP_CHECK(&world->http, client->is_early == (wish->early_len > 0));
 	lengths = (struct lengths){ client->sent, sim_peer_bytes_out(client->peer) };
 	visit_end(client);
 	return lengths;
@@ -85,7 +94,7 @@ static void world_learn(struct sim_tls *world)
 {
 	const struct sim_tls_wish nothing = { .is_old = false };
 
-	sim_tls_begin(world, seed_of_run(), NULL);
+	sim_tls_begin(world, seed_of_run(), sim_tls_want_early);
 	(void)visit_learn(world, &nothing); /* for a ticket */
 	SIM_HTTP_CHECK(&world->http, world->session != NULL);
 }
@@ -257,7 +266,7 @@ static void test_sim_tls_client_that_does_not_trust_us_leaves_nothing(void **sta
 
 	(void)state;
 	world_learn(&world);
-	for (unsigned flavour = 0; flavour < FLAVOURS - 1; flavour++) {
+	for (unsigned flavour = 0; flavour < FLAVOURS - 2; flavour++) {
 		struct sim_tls_wish wish = flavour_wish(flavour);
 		struct sim_tls_client *client;
 
@@ -268,7 +277,7 @@ static void test_sim_tls_client_that_does_not_trust_us_leaves_nothing(void **sta
 		visit_run(&world, client);
 		visit_end(client);
 	}
-	assert_int_equal(sim_http_stats(&world.http).tls_failed, FLAVOURS - 1);
+	assert_int_equal(sim_http_stats(&world.http).tls_failed, FLAVOURS - 2);
 	sim_tls_end(&world);
 }
 

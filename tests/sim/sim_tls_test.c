@@ -7,6 +7,8 @@
  */
 #include "sim/sim_tls.h"
 
+#include "server.h"
+
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,6 +70,14 @@ static void visit_begin(struct sim_tls *world, struct visit *visit)
 	*visit = (struct visit){ 0 };
 	visit_choose(visit, sim);
 	wish.is_resuming = !wish.is_old && world->session != NULL && sim_chance(sim, SIM_MILLION / 2);
+	if (wish.is_resuming && world->http.server->conf.tls_early_data_max > 0 &&
+	    sim_chance(sim, SIM_MILLION / 2)) {
+		wish.early = sim_http_cases()[visit->kinds[0]].request;
+		wish.early_len = sim_http_cases()[visit->kinds[0]].request_len;
+		/* OpenSSL's server cannot skip a full record before a retry */
+		if (wish.early_len > (wish.is_retried ? 16000 : world->http.server->conf.tls_early_data_max))
+			wish.early_len = 0;
+	}
 	visit->client = sim_tls_connect(world, &wish);
 	if (sim_chance(sim, SIM_MILLION / 4))
 		sim_peer_set_read_rate(visit->client->peer, 20000 + sim_random_below(sim, 1000000));
@@ -80,7 +90,7 @@ static void visit_send(struct sim_tls *world, struct visit *visit)
 	struct sim_tls_client *client = visit->client;
 	size_t most = sim_chance(sim, SIM_MILLION / 4) ? 100 : RECORD_MAX;
 
-	for (size_t i = 0; i < visit->count; i++) {
+	for (size_t i = client->is_early ? 1 : 0; i < visit->count; i++) {
 		const struct sim_http_case *one = &sim_http_cases()[visit->kinds[i]];
 		const uint8_t *data = one->request;
 		size_t left = one->request_len;
@@ -128,6 +138,8 @@ static void want_other_sizes(per_config *config, uint64_t seed)
 	slow = *config->tls;
 	slow.handshake_timeout_ms = 3600 * 1000;
 	config->tls = &slow;
+	if (seed / 25 % 2 == 1)
+		sim_tls_want_early(config, seed);
 }
 
 static void world_begin(struct sim_tls *world, uint64_t seed, bool with_resets)
@@ -155,6 +167,8 @@ static void visit_check(struct sim_tls *world, const struct visit *visit, bool w
 	SIM_HTTP_CHECK(&world->http, client->is_established && !client->is_broken);
 	SIM_HTTP_CHECK(&world->http, client->has_ended);
 	SIM_HTTP_CHECK(&world->http, client->is_resumed == client->wish.is_resuming);
+	SIM_HTTP_CHECK(&world->http,
+		       client->is_early == (client->wish.early_len > 0 && !client->wish.is_retried));
 }
 
 /* One schedule: two rounds, so that sessions can be resumed. Everything is chosen by the seed. */

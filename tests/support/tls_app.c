@@ -172,6 +172,8 @@ static int is_limit_taken(const char *name, const char *value, per_tls_config *c
 		config->handshakes_max = number;
 	else if (strcmp(name, "--tickets") == 0)
 		config->ticket_count = number;
+	else if (strcmp(name, "--early-data") == 0)
+		config->early_data_max = number;
 	else if (strcmp(name, "--ticket-lifetime") == 0)
 		config->ticket_lifetime_s = number;
 	else

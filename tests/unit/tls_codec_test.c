@@ -7,7 +7,7 @@
 #include "support/unit.h"
 
 #include "support/tls_meet.h"
-#include "tls/tls.h"
+#include "tls/internal.h"
 
 #define MOST (256u * 1024u)
 
@@ -186,13 +186,14 @@ static void begin(struct world *world, struct server *server, per_tls_client_aut
 static const struct {
 	const char *name;
 	int version;
+	bool is_direct; /* its records are ours */
 } kinds[] = {
-	{ "TLS_AES_256_GCM_SHA384", TLS1_3_VERSION },
-	{ "TLS_AES_128_GCM_SHA256", TLS1_3_VERSION },
-	{ "TLS_CHACHA20_POLY1305_SHA256", TLS1_3_VERSION },
-	{ "TLS_AES_128_CCM_SHA256", TLS1_3_VERSION }, /* its records are OpenSSL's */
-	{ "ECDHE-ECDSA-AES256-GCM-SHA384", TLS1_2_VERSION },
-	{ "ECDHE-ECDSA-CHACHA20-POLY1305", TLS1_2_VERSION },
+	{ "TLS_AES_256_GCM_SHA384", TLS1_3_VERSION, true },
+	{ "TLS_AES_128_GCM_SHA256", TLS1_3_VERSION, true },
+	{ "TLS_CHACHA20_POLY1305_SHA256", TLS1_3_VERSION, true },
+	{ "TLS_AES_128_CCM_SHA256", TLS1_3_VERSION, false },
+	{ "ECDHE-ECDSA-AES256-GCM-SHA384", TLS1_2_VERSION, false },
+	{ "ECDHE-ECDSA-CHACHA20-POLY1305", TLS1_2_VERSION, false },
 };
 
 static struct link link_now; /* too large for a stack */
@@ -211,6 +212,7 @@ static void test_codec_every_suite_and_step_gives_the_same_content(void **state)
 
 			link_open(&link_now, server.workers[0], client_ctx);
 			link_establish(&link_now, steps[k]);
+			assert_int_equal(link_now.tls->ssl == NULL, kinds[i].is_direct);
 			echo(&link_now, 1, steps[k]);
 			echo(&link_now, 16384, steps[k]);
 			echo(&link_now, 100000, PER_MAX(steps[k], (size_t)5));
@@ -403,6 +405,137 @@ static void test_codec_small_fragments_are_kept_to(void **state)
 	server_close(&server);
 }
 
+/*
+ * --- 0-RTT
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void begin_early(struct world *world, struct server *server, unsigned early_data_max)
+{
+	server_open(server, &(per_tls_config){
+				    .certs = &(per_tls_cert){ .cert_file = world->a_file },
+				    .cert_count = 1,
+				    .early_data_max = early_data_max,
+			    });
+}
+
+/* A ticket of a server, to be freed. */
+static SSL_SESSION *ticket_get(struct server *server, SSL_CTX *client_ctx)
+{
+	SSL_SESSION *session;
+
+	link_open(&link_now, server->workers[0], client_ctx);
+	link_establish(&link_now, MOST);
+	echo(&link_now, 10, MOST);
+	session = link_now.outcome.session;
+	link_now.outcome.session = NULL;
+	assert_non_null(session);
+	assert_int_equal(SSL_SESSION_get_max_early_data(session), 20000);
+	SSL_set_shutdown(link_now.client, SSL_SENT_SHUTDOWN); /* else its session is taken for a bad one */
+	link_close(&link_now);
+	return session;
+}
+
+static void test_codec_early_data_is_given_and_answered_before_the_handshake_ends(void **state)
+{
+	const size_t steps[] = { MOST, 1, 100 };
+	static uint8_t early[18000];
+	struct server server;
+	SSL_CTX *client_ctx = context_of(NULL, TLS1_3_VERSION);
+	char answer[16];
+	size_t n;
+
+	memset(early, 'e', sizeof(early));
+	begin_early(*state, &server, 20000);
+	for (unsigned i = 0; i < PER_ARRAY_LEN(steps); i++) {
+		SSL_SESSION *session = ticket_get(&server, client_ctx);
+
+		link_open(&link_now, server.workers[1], client_ctx);
+		assert_int_equal(SSL_set_session(link_now.client, session), 1);
+		assert_int_equal(SSL_write_early_data(link_now.client, early, sizeof(early), &n), 1);
+		server_give(&link_now, steps[i]);
+		assert_true(link_now.is_established && per__tls_is_early(link_now.tls));
+		assert_int_equal(link_now.opened.len, sizeof(early));
+		assert_memory_equal(link_now.opened.data, early, sizeof(early));
+		assert_int_equal(per__tls_seal(link_now.tls, (const uint8_t *)"answer", 6, NULL), 0);
+		client_give(&link_now);
+		assert_int_equal(SSL_do_handshake(link_now.client), 1);
+		assert_int_equal(SSL_read(link_now.client, answer, sizeof(answer)), 6);
+		assert_int_equal(SSL_get_early_data_status(link_now.client), SSL_EARLY_DATA_ACCEPTED);
+		server_give(&link_now, steps[i]);
+		assert_int_equal(link_now.result, 0);
+		assert_false(per__tls_is_early(link_now.tls));
+		assert_true(per__tls_is_resumed(link_now.tls));
+		echo(&link_now, 30000, steps[i]);
+		per__tls_end(link_now.tls);
+		client_give(&link_now);
+		assert_int_equal(SSL_read(link_now.client, answer, 1), 0);
+		assert_int_equal(SSL_get_error(link_now.client, 0), SSL_ERROR_ZERO_RETURN);
+		link_close(&link_now);
+		SSL_SESSION_free(session);
+	}
+	SSL_CTX_free(client_ctx);
+	server_close(&server);
+}
+
+/* Whoever knows none of it (another ticket key, or not allowed any more) skips it. */
+static void test_codec_early_data_that_is_not_accepted_is_skipped(void **state)
+{
+	struct server server;
+	SSL_CTX *client_ctx = context_of(NULL, TLS1_3_VERSION);
+
+	for (unsigned early_data_max = 0; early_data_max <= 20000; early_data_max += 20000) {
+		SSL_SESSION *session;
+		size_t n;
+
+		begin_early(*state, &server, 20000);
+		session = ticket_get(&server, client_ctx);
+		server_close(&server);
+		begin_early(*state, &server, early_data_max);
+		link_open(&link_now, server.workers[0], client_ctx);
+		assert_int_equal(SSL_set_session(link_now.client, session), 1);
+		assert_int_equal(SSL_write_early_data(link_now.client, "early", 5, &n), 1);
+		server_give(&link_now, MOST);
+		client_give(&link_now);
+		assert_false(link_now.is_established);
+		link_establish(&link_now, MOST);
+		assert_false(per__tls_is_early(link_now.tls));
+		assert_int_equal(link_now.opened.len, 0);
+		assert_int_equal(SSL_get_early_data_status(link_now.client), SSL_EARLY_DATA_REJECTED);
+		echo(&link_now, 3000, MOST);
+		link_close(&link_now);
+		SSL_SESSION_free(session);
+		server_close(&server);
+	}
+	SSL_CTX_free(client_ctx);
+}
+
+/* So does a server that asks for another key share (RFC 8446 section 4.2.10); OpenSSL's not a full record. */
+static void test_codec_early_data_before_a_retry_is_skipped(void **state)
+{
+	static uint8_t early[16000];
+	struct server server;
+	SSL_CTX *client_ctx = context_of(NULL, TLS1_3_VERSION);
+	SSL_SESSION *session;
+	size_t n;
+
+	begin_early(*state, &server, 20000);
+	session = ticket_get(&server, client_ctx);
+	link_open(&link_now, server.workers[0], client_ctx);
+	assert_int_equal(SSL_set1_groups_list(link_now.client, "P-521:P-256"), 1);
+	assert_int_equal(SSL_set_session(link_now.client, session), 1);
+	assert_int_equal(SSL_write_early_data(link_now.client, early, sizeof(early), &n), 1);
+	server_give(&link_now, MOST);
+	client_give(&link_now);
+	link_establish(&link_now, MOST);
+	assert_int_equal(SSL_get_early_data_status(link_now.client), SSL_EARLY_DATA_REJECTED);
+	echo(&link_now, 3000, MOST);
+	link_close(&link_now);
+	SSL_SESSION_free(session);
+	SSL_CTX_free(client_ctx);
+	server_close(&server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +546,9 @@ int main(void)
 		cmocka_unit_test(test_codec_falsified_records_are_answered_with_an_alert),
 		cmocka_unit_test(test_codec_other_protocols_are_refused),
 		cmocka_unit_test(test_codec_small_fragments_are_kept_to),
+		cmocka_unit_test(test_codec_early_data_is_given_and_answered_before_the_handshake_ends),
+		cmocka_unit_test(test_codec_early_data_that_is_not_accepted_is_skipped),
+		cmocka_unit_test(test_codec_early_data_before_a_retry_is_skipped),
 	};
 
 	return cmocka_run_group_tests(tests, world_make, world_free);
