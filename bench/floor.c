@@ -63,7 +63,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* --- submissions --------------------------------------------------------------------------------- */
+/* --- submissions ------------------------------------------------------------------------------ */
 
 static struct io_uring_sqe *sqe_take(struct server *server)
 {
@@ -119,7 +119,7 @@ static void send_arm(struct server *server, int fd)
 	conn->is_sending = true;
 }
 
-/* --- requests ------------------------------------------------------------------------------------ */
+/* --- requests --------------------------------------------------------------------------------- */
 
 /* before: bytes of the request that can be seen before end. The only word known is "close", as the last. */
 static void request_ended(struct server *server, struct conn *conn, const uint8_t *end, size_t before)
@@ -237,7 +237,7 @@ static void sent(struct server *server, int fd)
 		send_arm(server, fd);
 }
 
-/* --- the server ---------------------------------------------------------------------------------- */
+/* --- the server ------------------------------------------------------------------------------- */
 
 static void turn(struct server *server)
 {

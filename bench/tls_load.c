@@ -81,7 +81,7 @@ static double now_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
-/* --- TLS ---------------------------------------------------------------------------------------- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 /* A ticket has come. That of the full handshake is used each time. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
@@ -122,7 +122,7 @@ static void ctx_make(void)
 	load.ctx = ctx;
 }
 
-/* --- a connection ------------------------------------------------------------------------------- */
+/* --- a connection ----------------------------------------------------------------------------- */
 
 static void slot_close(struct slot *slot)
 {
@@ -247,7 +247,7 @@ static void slot_drive(struct slot *slot)
 		slot_ended(slot);
 }
 
-/* --- the whole ---------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static bool events_drive(void)
 {

@@ -32,7 +32,7 @@
 #define X64(x) X4(X4(X4(x)))
 static const char pattern[PATTERN_BYTES / 64][64] = { X4(X4(X64(DIGITS))) };
 
-/* --- a streamed request ------------------------------------------------------------------------- */
+/* --- a streamed request ----------------------------------------------------------------------- */
 
 enum stream_kind { STREAM_UPLOAD, STREAM_ECHO, STREAM_BYTES };
 

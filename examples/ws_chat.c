@@ -46,7 +46,7 @@ struct member {
 	char name[NAME_BYTES_MAX + 1];
 };
 
-/* --- events: a letter, then fields between tabs ------------------------------------------------- */
+/* --- events: a letter, then fields between tabs ----------------------------------------------- */
 
 /* Tells everybody in the room, also the one who caused it. */
 static void tell_room(per_ws *ws, const struct member *member, char kind, per_str text)
@@ -66,7 +66,7 @@ static void tell_people(per_ws *ws, const struct member *member, char kind)
 	tell_room(ws, member, kind, per_str_make(text, (size_t)len));
 }
 
-/* --- coming and leaving ------------------------------------------------------------------------- */
+/* --- coming and leaving ----------------------------------------------------------------------- */
 
 /* The room of that name, or a free place for it; NULL when all are in use. */
 static struct room *room_find(struct chat *chat, const char *name)
@@ -113,7 +113,7 @@ static void introduce(per_ws *ws, struct chat *chat, struct member *member, cons
 		(void)per_ws_close(ws, 1013, PER_S("There are too many rooms."));
 }
 
-/* --- hooks -------------------------------------------------------------------------------------- */
+/* --- hooks ------------------------------------------------------------------------------------ */
 
 static void on_message(per_ws *ws, per_ws_type type, void *data, size_t len, void *user)
 {
@@ -200,7 +200,7 @@ static int on_request(per_req *req, void *user)
 	return per_reply(req, 404, PER_S("text/plain"), PER_S("There is only one page here: /\n"));
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static struct chat *chat_new(void)
 {

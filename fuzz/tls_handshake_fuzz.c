@@ -51,10 +51,7 @@ static void require(bool claim)
 		abort();
 }
 
-/*
- * --- what is made once
- * ------------------------------------------------------------------------------------
- */
+/* --- what is made once ------------------------------------------------------------------------ */
 
 /* A certificate and its key in memory that has a name. */
 static void cert_write(char *path, size_t cap)
@@ -109,10 +106,7 @@ static void shared_make(void)
 	require(shared.client != NULL);
 }
 
-/*
- * --- a connection
- * -----------------------------------------------------------------------------------------
- */
+/* --- a connection ----------------------------------------------------------------------------- */
 
 static int to_client(void *arg, const uint8_t *data, size_t len)
 {

@@ -29,10 +29,7 @@ struct built {
 	per_tls_cert_info *infos;       /* one for each certificate */
 };
 
-/*
- * --- building
- * ---------------------------------------------------------------------------------------------
- */
+/* --- building --------------------------------------------------------------------------------- */
 
 static void built_drop(struct per_server *server, struct built *built)
 {
@@ -65,10 +62,7 @@ static int build(struct per_server *server, const struct per__tls_conf *conf,
 	return err;
 }
 
-/*
- * --- beginning and end
- * ------------------------------------------------------------------------------------
- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 static int certs_make(struct per_server *server, const per_tls_config *config, char *reason, size_t cap)
 {
@@ -129,10 +123,7 @@ void per__certs_close(struct per_server *server)
 	server->tls = NULL;
 }
 
-/*
- * --- replacing
- * --------------------------------------------------------------------------------------------
- */
+/* --- replacing -------------------------------------------------------------------------------- */
 
 void per__certs_take(struct per__worker *worker)
 {
@@ -219,10 +210,7 @@ int per_tls_reload(per_server *server, const per_tls_config *config, char *reaso
 	return reason_tell(err, text, reason, cap);
 }
 
-/*
- * --- asking
- * -----------------------------------------------------------------------------------------------
- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 int per_tls_check(const per_tls_config *config, char *reason, size_t cap)
 {

@@ -11,10 +11,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-/*
- * --- one loop's thread
- * --------------------------------------------------------------------------------------
- */
+/* --- one loop's thread ------------------------------------------------------------------------ */
 
 static void pin_thread(const struct per__worker *worker)
 {
@@ -115,10 +112,7 @@ static void *loop_main(void *arg)
 	return NULL;
 }
 
-/*
- * --- per_server_run
- * -----------------------------------------------------------------------------------------
- */
+/* --- per_server_run --------------------------------------------------------------------------- */
 
 static int thread_start(struct per_server *server, unsigned index)
 {
@@ -205,10 +199,7 @@ int per_server_run(per_server *server)
 	return err;
 }
 
-/*
- * --- per_server_poll
- * ----------------------------------------------------------------------------------------
- */
+/* --- per_server_poll -------------------------------------------------------------------------- */
 
 /* The first call makes the calling thread the worker's. */
 static int polled_start(struct per_server *server)

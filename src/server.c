@@ -13,10 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/*
- * --- making
- * -------------------------------------------------------------------------------------------------
- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static int pipe_open(struct per_server *server)
 {
@@ -156,10 +153,7 @@ int per_server_new_sized(per_server **out, const per_config *config, size_t conf
 	return 0;
 }
 
-/*
- * --- freeing
- * ------------------------------------------------------------------------------------------------
- */
+/* --- freeing ---------------------------------------------------------------------------------- */
 
 static void worker_free(struct per__worker *worker)
 {
@@ -193,10 +187,7 @@ void per_server_free(per_server *server)
 	per__mem_free(server);
 }
 
-/*
- * --- asking
- * -------------------------------------------------------------------------------------------------
- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 int per_server_port(const per_server *server, size_t listener)
 {

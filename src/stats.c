@@ -9,10 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/*
- * --- counters
- * -----------------------------------------------------------------------------------------------
- */
+/* --- counters --------------------------------------------------------------------------------- */
 
 /* Name in per_stats, where it is kept, what it is in Prometheus. */
 #define CORE_COUNTERS(X)                                                             \
@@ -70,10 +67,7 @@ int per_server_stats_sized(const per_server *server, int worker, per_stats *out,
 	return 0;
 }
 
-/*
- * --- text
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 /* A buffer that is written to its end and remembers that it would have needed more. */
 struct text {
@@ -219,10 +213,7 @@ int per_server_prometheus(const per_server *server, char *buf, size_t cap)
 	return text_end(&text);
 }
 
-/*
- * --- memory and probe
- * ---------------------------------------------------------------------------------------
- */
+/* --- memory and probe ------------------------------------------------------------------------- */
 
 static void memory_line(struct text *text, const char *what, size_t cnt, size_t bytes_each)
 {

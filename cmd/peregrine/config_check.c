@@ -17,9 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/*
- * --- what the library says
- */
+/* --- what the library says -------------------------------------------------------------------- */
 
 static void reason_keep(per_log_level level, const char *line, void *user)
 {
@@ -101,9 +99,7 @@ static void check_proxies(const struct config *config, struct complaints *compla
 	}
 }
 
-/*
- * --- the process
- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 /* A log can be written if its folder is there. */
 static void check_log(const char *file, const char *path, struct complaints *complaints)
@@ -190,9 +186,7 @@ bool config_check(const struct config *config, struct complaints *complaints)
 	return complaints->count == before;
 }
 
-/*
- * --- for both files
- */
+/* --- for both files --------------------------------------------------------------------------- */
 
 void check_path(char path[CHECK_PATH_MAX], const char *format, ...)
 {

@@ -16,9 +16,7 @@
 #define NAME_BYTES_MAX 253u
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/*
- * --- names
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static bool is_name(const char *name)
 {
@@ -111,9 +109,7 @@ static void check_names(const struct config *config, unsigned i, struct complain
 	}
 }
 
-/*
- * --- files
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static void check_folder(const struct config_host *host, unsigned i, struct complaints *complaints)
 {
@@ -180,9 +176,7 @@ static void check_files_of(const struct config_host *host, unsigned i, struct co
 	}
 }
 
-/*
- * --- fields
- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 /* What per_static takes as a pattern, or no pattern. */
 static void check_match(const char *match, const char *path, struct complaints *complaints)
@@ -288,9 +282,7 @@ static void check_redirects(const struct config_host *host, unsigned i, struct c
 	}
 }
 
-/*
- * --- TLS
- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 static bool has_tls(const struct config *config)
 {

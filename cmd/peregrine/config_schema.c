@@ -31,9 +31,7 @@
 static const cyaml_schema_value_t text_entry = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1,
 								    CONFIG_TEXT_MAX) };
 
-/*
- * --- engine
- */
+/* --- engine ----------------------------------------------------------------------------------- */
 
 static const cyaml_strval_t backend_words[] = {
 	{ "auto", PER_BACKEND_AUTO },
@@ -83,9 +81,7 @@ static const cyaml_schema_field_t timeouts_fields[] = {
 	TEXT(struct config_timeouts, stop),        CYAML_FIELD_END,
 };
 
-/*
- * --- logs, metrics, files
- */
+/* --- logs, metrics, files --------------------------------------------------------------------- */
 
 static const cyaml_strval_t level_words[] = {
 	{ "error", PER_LOG_ERROR },
@@ -137,9 +133,7 @@ static const cyaml_schema_field_t files_fields[] = {
 	CYAML_FIELD_END,
 };
 
-/*
- * --- TLS
- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 static const cyaml_strval_t client_auth_words[] = {
 	{ "default", CLIENT_AUTH_DEFAULT },
@@ -166,9 +160,7 @@ static const cyaml_schema_field_t tls_fields[] = {
 	CYAML_FIELD_END,
 };
 
-/*
- * --- hosts
- */
+/* --- hosts ------------------------------------------------------------------------------------ */
 
 static const cyaml_strval_t symlinks_words[] = {
 	{ "inside", SYMLINKS_INSIDE },
@@ -251,9 +243,7 @@ static const cyaml_schema_field_t host_fields[] = {
 };
 ENTRY(host_entry, struct config_host, host_fields);
 
-/*
- * --- the file
- */
+/* --- the file --------------------------------------------------------------------------------- */
 
 static const cyaml_schema_field_t config_fields[] = {
 	CYAML_FIELD_SEQUENCE("listen", LIST, struct config, listen, &listen_entry, 0, CONFIG_LISTEN_MAX),

@@ -11,9 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * --- listeners
- */
+/* --- listeners -------------------------------------------------------------------------------- */
 
 static bool listen_fill(struct engine *engine, unsigned i, const struct config_listen *listen,
 			const struct activation *activation, struct logger *logger)
@@ -74,9 +72,7 @@ static bool listeners_make(struct engine *engine, const struct config *config,
 	return engine->proxies != NULL;
 }
 
-/*
- * --- TLS
- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 static bool cert_add(struct engine *engine, const struct config_host *host, unsigned k)
 {
@@ -158,9 +154,7 @@ static bool tls_make(struct engine *engine, const struct config *config)
 	return true;
 }
 
-/*
- * --- all of it
- */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 bool engine_make(struct engine *engine, const struct config *config, const struct activation *activation,
 		 struct logger *logger)

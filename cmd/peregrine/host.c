@@ -14,9 +14,7 @@
 
 #define TEXT PER_S("text/plain")
 
-/*
- * --- making
- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 /* Everything per_static_new() is told, in lists that end with it. */
 struct files_config {
@@ -155,9 +153,7 @@ void host_free(struct host *host)
 	redirects_free(&host->redirects);
 }
 
-/*
- * --- answering
- */
+/* --- answering -------------------------------------------------------------------------------- */
 
 /* Fields of every answer. */
 static int headers_add(const struct host *host, per_req *req)

@@ -21,9 +21,7 @@
 #define FIRST_BYTES ((size_t)64 << 10)
 #define MOST_BYTES ((size_t)16 << 20)
 
-/*
- * --- what is told
- */
+/* --- what is told ----------------------------------------------------------------------------- */
 
 static void add_one(struct text *text, const char *name, const char *kind, const char *help, double value)
 {
@@ -132,9 +130,7 @@ static void add_library(struct text *text, const per_server *server)
 	text_commit(text, len > 0 ? (size_t)len : 0);
 }
 
-/*
- * --- the server
- */
+/* --- the server ------------------------------------------------------------------------------- */
 
 static int metrics_answer(per_req *req, struct program *program)
 {

@@ -63,9 +63,7 @@ static bool line_read(const char *path, char *buf, size_t cap)
 	return is_read;
 }
 
-/*
- * --- the system
- */
+/* --- the system ------------------------------------------------------------------------------- */
 
 static void limit_row(const char *name, int resource, const char *meaning)
 {
@@ -111,9 +109,7 @@ static void system_print(void)
 		  "bytes; kernels before 5.12 count io_uring's memory here (ulimit -l)");
 }
 
-/*
- * --- what decides about io_uring, and about files
- */
+/* --- what decides about io_uring, and about files --------------------------------------------- */
 
 #ifdef __linux__
 static void disabled_print(void)

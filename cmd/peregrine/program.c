@@ -20,9 +20,7 @@
 #define EXIT_ERROR 1
 #define TEXT_BYTES_MAX 65536u
 
-/*
- * --- words on the terminal
- */
+/* --- words on the terminal -------------------------------------------------------------------- */
 
 static void memory_print(const per_server *server)
 {
@@ -79,9 +77,7 @@ static void end_print(const struct program *program)
 		       stats.connections);
 }
 
-/*
- * --- making
- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static bool server_make(struct program *program)
 {
@@ -173,9 +169,7 @@ static bool make(struct program *program)
 	return logger_open(&program->logger, program->started->log.path) && site_make(program);
 }
 
-/*
- * --- running
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 /* Every worker runs: on the thread of the last one. */
 static void started(void *user)
@@ -245,9 +239,7 @@ int program_run(const struct options *options, const struct activation *activati
 	return is_good ? 0 : EXIT_ERROR;
 }
 
-/*
- * --- on the thread of the signals
- */
+/* --- on the thread of the signals ------------------------------------------------------------- */
 
 void program_reopen(struct program *program)
 {

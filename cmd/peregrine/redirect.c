@@ -14,9 +14,7 @@
 #define LOCATION_BYTES_MAX 16384u
 #define TEXT PER_S("text/plain")
 
-/*
- * --- rules
- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 static int path_compare(const char *a, size_t a_len, const char *b, size_t b_len)
 {
@@ -94,9 +92,7 @@ const struct config_redirect *redirects_find(const struct redirects *redirects, 
 	return NULL;
 }
 
-/*
- * --- answers
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 struct location {
 	char text[LOCATION_BYTES_MAX];

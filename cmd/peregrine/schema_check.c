@@ -88,9 +88,7 @@ static void expect(struct walk *walk, const yaml_node_t *node, const cyaml_schem
 			    text_of(node), wanted);
 }
 
-/*
- * --- scalars
- */
+/* --- scalars ---------------------------------------------------------------------------------- */
 
 static bool is_bool(const char *text)
 {
@@ -163,9 +161,7 @@ static void check_scalar(struct walk *walk, const yaml_node_t *node, const cyaml
 		expect(walk, node, schema);
 }
 
-/*
- * --- mappings and lists
- */
+/* --- mappings and lists ----------------------------------------------------------------------- */
 
 static const cyaml_schema_field_t *field_find(const cyaml_schema_field_t *fields, const char *key)
 {

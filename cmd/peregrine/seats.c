@@ -10,9 +10,7 @@
 
 _Static_assert(sizeof(struct seat) == SEAT_BYTES, "a seat is a cache line");
 
-/*
- * --- hooks, on worker threads
- */
+/* --- hooks, on worker threads ----------------------------------------------------------------- */
 
 static int on_request(per_req *req, void *user)
 {
@@ -53,9 +51,7 @@ per_handler seats_handler(struct seats *seats)
 	};
 }
 
-/*
- * --- their life
- */
+/* --- their life ------------------------------------------------------------------------------- */
 
 bool seats_make(struct seats *seats, const per_server *server, struct work work)
 {
@@ -100,9 +96,7 @@ void seats_end(struct seats *seats)
 	pthread_mutex_unlock(&seats->mutex);
 }
 
-/*
- * --- changes
- */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 /* One function for all workers, and how many of them have yet to run it. */
 struct round {

@@ -138,9 +138,7 @@ PER_API per_server *per_req_server(const per_req *req);
  */
 PER_API int per_req_peer(per_req *req, char *buf, size_t cap);
 
-/*
- * --- queries and percent-encoding: work on any per_str, hold no state ------------------------------------
- */
+/* --- queries and percent-encoding: work on any per_str, hold no state ------------------------- */
 
 /**
  * Takes the next name and value off a query string, both as sent (not decoded). "a=1&b&c=" gives a=1, b

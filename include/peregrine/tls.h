@@ -138,9 +138,7 @@ PER_API int per_tls_cert_at(per_server *server, size_t index, per_tls_cert_info 
 /** The library that does the cryptography and its version: "OpenSSL 3.0.16 11 Feb 2025". */
 PER_API const char *per_tls_library(void);
 
-/*
- * --- asked by handlers ---------------------------------------------------------------------------
- */
+/* --- asked by handlers ------------------------------------------------------------------------ */
 
 /** What became of the question for a client certificate. */
 typedef enum per_tls_client {

@@ -175,10 +175,7 @@ PER_API void *per_ws_data(const per_ws *ws);
 PER_API void *per_ws_worker_state(const per_ws *ws);
 PER_API per_server *per_ws_server(const per_ws *ws);
 
-/*
- * --- from any thread
- * ---------------------------------------------------------------------------------------
- */
+/* --- from any thread -------------------------------------------------------------------------- */
 
 /** Names the connection without holding it, for per_ws_post() and per_ws_send_to(). */
 PER_API per_ref per_ws_ref(const per_ws *ws);

@@ -206,10 +206,7 @@ struct per__loop {
 	struct per__be_counters counters;
 };
 
-/*
- * --- up-calls: defined once, in core/conn.c (contract tests define their own)
- * --------------------------------
- */
+/* --- up-calls: defined once, in core/conn.c (contract tests define their own) ----------------- */
 
 /** on_accept's answer when the core has taken fd for another worker. */
 #define PER__SOCK_TAKEN ((struct per__sock *)1)
@@ -237,10 +234,7 @@ void per__on_closed(struct per__loop *loop, struct per__sock *sock, int error);
 /** wake was called at least once since the last time. */
 void per__on_wake(struct per__loop *loop);
 
-/*
- * --- selection: backend/select.c
- * ------------------------------------------------------------------------------
- */
+/* --- selection: backend/select.c -------------------------------------------------------------- */
 
 /** The compiled backends in the order auto tries them, ended by NULL. */
 extern const struct per__backend *const per__backends[];

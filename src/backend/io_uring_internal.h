@@ -149,10 +149,7 @@ struct uring {
 	struct uring_acceptor acceptors[URING_LISTENERS_MAX];
 };
 
-/*
- * --- io_uring_ring.c: the ring itself
- * ---------------------------------------------------------------------------
- */
+/* --- io_uring_ring.c: the ring itself --------------------------------------------------------- */
 
 /** What a ring was created with. */
 struct uring_rung {
@@ -179,10 +176,7 @@ struct io_uring_sqe *per__uring_sqe_slow(struct uring *u);
 /** The message header that belongs to an SQE. */
 struct msghdr *per__uring_msg_of(struct uring *u, struct io_uring_sqe *sqe);
 
-/*
- * --- io_uring_recv.c: buffers, and everything about receiving that is not the straight path
- * ----------------------
- */
+/* --- io_uring_recv.c: buffers, and everything about receiving that is not the straight path --- */
 
 int per__uring_bufs_open(struct uring *u, const struct per__be_conf *conf);
 void per__uring_bufs_close(struct uring *u);
@@ -198,10 +192,7 @@ void per__uring_held_drop(struct uring *u, struct per__sock *sock);
 /** What is left to the end of a turn: held bytes, buffers, starved sockets. */
 void per__uring_recv_turn_end(struct uring *u);
 
-/*
- * --- io_uring_accept.c: listeners
- * --------------------------------------------------------------------------------
- */
+/* --- io_uring_accept.c: listeners ------------------------------------------------------------- */
 
 int per__uring_listen(struct per__loop *loop, struct per__listener *listener);
 void per__uring_unlisten(struct per__loop *loop, struct per__listener *listener);
@@ -215,10 +206,7 @@ void per__uring_accept_resume(struct uring *u);
  */
 bool per__uring_sock_start(struct uring *u, struct per__sock *sock, int fd);
 
-/*
- * --- io_uring.c: the rest of a socket's life
- * ----------------------------------------------------------------------
- */
+/* --- io_uring.c: the rest of a socket's life -------------------------------------------------- */
 
 int per__uring_init_at(struct per__loop *loop, const struct per__be_conf *conf, int rung);
 /** Ends a socket: cancels what is in flight and closes; on_closed(error) follows. */
@@ -233,7 +221,7 @@ void per__uring_send_file(struct per__loop *loop, struct per__sock *sock, struct
 /** The completion of a send that has a file part. */
 void per__uring_file_event(struct uring *u, struct per__sock *sock);
 
-/* --- io_uring_wake.c: other threads, and an application's own loop -------------------------- */
+/* --- io_uring_wake.c: other threads, and an application's own loop ---------------------------- */
 
 void per__uring_wake_arm(struct uring *u);
 void per__uring_wake(struct per__loop *loop);
@@ -246,10 +234,7 @@ void per__uring_outside_begin(const struct uring *u);
 
 int per__uring_probe(struct per__probe *out);
 
-/*
- * --- inline
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- inline ----------------------------------------------------------------------------------- */
 
 PER_INLINE uint64_t uring_tag(const void *ptr, enum uring_op op)
 {

@@ -22,10 +22,7 @@ static inline struct per__loop *loop_of(const struct per__conn *conn)
 	return &conn->worker->loop;
 }
 
-/*
- * --- deadlines
- * --------------------------------------------------------------------------------------------
- */
+/* --- deadlines -------------------------------------------------------------------------------- */
 
 static void wheel_move(struct per__conn *conn)
 {
@@ -122,10 +119,7 @@ void per__conn_expired(struct per__conn *conn)
 	}
 }
 
-/*
- * --- ending
- * -----------------------------------------------------------------------------------------------
- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 void per__conn_close(struct per__conn *conn, enum per__close_how how)
 {
@@ -199,10 +193,7 @@ void per__conn_finish(struct per__conn *conn, bool with_linger)
 	per__conn_mark_dirty(conn);
 }
 
-/*
- * --- output
- * -------------------------------------------------------------------------------------------------
- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 void per__conn_mark_dirty(struct per__conn *conn)
 {
@@ -273,10 +264,7 @@ void per__on_sent(struct per__loop *loop, struct per__sock *sock)
 		conn->proto->on_drained(conn);
 }
 
-/*
- * --- input
- * --------------------------------------------------------------------------------------------------
- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 /* Slows the peer down: the protocol takes nothing, and something is kept already. */
 static void input_pause(struct per__conn *conn)
@@ -470,10 +458,7 @@ void per__conn_turn(struct per__conn *conn)
 	per__conn_flush(conn);
 }
 
-/*
- * --- beginning and end
- * --------------------------------------------------------------------------------------
- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 const struct per__proto *per__conn_first_proto(const struct per__conn *conn)
 {

@@ -18,10 +18,7 @@
 #define BEGUN_STEPS_MAX 8u
 #define FRESH_STEPS_MAX 1u
 
-/*
- * --- the queue
- * ---------------------------------------------------------------------------------------------
- */
+/* --- the queue -------------------------------------------------------------------------------- */
 
 static struct per__secure_queue *queue_of(const struct per__secure *secure)
 {
@@ -69,10 +66,7 @@ bool per__handshakes_wait(const struct per__worker *worker)
 	       (worker->secure->begun.first != NULL || worker->secure->fresh.first != NULL);
 }
 
-/*
- * --- a step
- * ------------------------------------------------------------------------------------------------
- */
+/* --- a step ----------------------------------------------------------------------------------- */
 
 static void in_progress_end(struct per__secure *secure)
 {
@@ -166,10 +160,7 @@ void per__handshakes_run(struct per__worker *worker)
 	queue_run(&worker->secure->fresh, FRESH_STEPS_MAX);
 }
 
-/*
- * --- called by the connection
- * -------------------------------------------------------------------------------
- */
+/* --- called by the connection ----------------------------------------------------------------- */
 
 /* Somebody speaks without TLS: answered in kind. */
 static void answer_plain(struct per__conn *conn)

@@ -228,10 +228,7 @@ void per__out_drop(struct per__conn *conn)
 		per__out_pop(conn);
 }
 
-/*
- * --- for records
- * ------------------------------------------------------------------------------------------
- */
+/* --- for records ------------------------------------------------------------------------------ */
 
 /* Copies up to cap bytes from the beginning of the queue. Returns how many. */
 static size_t queue_copy(const struct per__conn *conn, uint8_t *buf, size_t cap)

@@ -25,10 +25,7 @@
 /* One key seals so many records at most: RFC 8446 section 5.5 allows 2^24.5 of AES-GCM. */
 #define KEY_RECORDS_MAX (1u << 23)
 
-/*
- * --- a worker's
- * --------------------------------------------------------------------------------------------
- */
+/* --- a worker's ------------------------------------------------------------------------------- */
 
 int per__secure_init(struct per__worker *worker)
 {
@@ -57,10 +54,7 @@ void per__secure_fini(struct per__worker *worker)
 	worker->secure = NULL;
 }
 
-/*
- * --- the wire
- * ----------------------------------------------------------------------------------------------
- */
+/* --- the wire --------------------------------------------------------------------------------- */
 
 /* A block for at least bytes of records behind those that are there. */
 static struct per__wire *wire_append(struct per__conn *conn, size_t bytes)
@@ -137,10 +131,7 @@ void per__secure_aim(struct per__conn *conn, uint8_t *data, size_t len)
 	line->arg = conn;
 }
 
-/*
- * --- out
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 static size_t record_bytes(struct per__secure *secure, int64_t now_ns)
 {
@@ -289,10 +280,7 @@ bool per__secure_sent(struct per__conn *conn)
 	return true;
 }
 
-/*
- * --- in
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- in --------------------------------------------------------------------------------------- */
 
 static inline bool is_opening(const struct per__conn *conn)
 {
@@ -351,10 +339,7 @@ void per__secure_eof(struct per__conn *conn)
 		per__count(&conn->worker->counters.tls_truncated, 1);
 }
 
-/*
- * --- the end
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 void per__secure_fail(struct per__conn *conn)
 {

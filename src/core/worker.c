@@ -18,10 +18,7 @@
 #define CUT_GRACE_NS \
 	(2 * INT64_C(1000000000)) /* after the deadline of a stop: time for the kernel to let go */
 
-/*
- * --- memory
- * -------------------------------------------------------------------------------------------------
- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static int memory_init(struct per__worker *worker)
 {
@@ -105,10 +102,7 @@ size_t per__block_size(const struct per__worker *worker, const void *block)
 	return PER__BLOCK_BYTES;
 }
 
-/*
- * --- beginning
- * ----------------------------------------------------------------------------------------------
- */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 /* Once a second: the lines that every response carries. */
 static void date_refresh(struct per__worker *worker)
@@ -162,10 +156,7 @@ int per__worker_start(struct per__worker *worker)
 	return err;
 }
 
-/*
- * --- stopping
- * -----------------------------------------------------------------------------------------------
- */
+/* --- stopping --------------------------------------------------------------------------------- */
 
 void per__worker_wake(void *worker)
 {
@@ -238,10 +229,7 @@ static void stop_check(struct per__worker *worker)
 	worker->is_done = worker->conns.used == 0 || now_ns >= worker->stop_deadline_ns + CUT_GRACE_NS;
 }
 
-/*
- * --- a turn
- * -------------------------------------------------------------------------------------------------
- */
+/* --- a turn ----------------------------------------------------------------------------------- */
 
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
 {
@@ -302,10 +290,7 @@ int per__worker_turn(struct per__worker *worker, int64_t timeout_ns)
 	return 0;
 }
 
-/*
- * --- mail
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- mail ------------------------------------------------------------------------------------- */
 
 /* Bounded by what is in the box now: a function that posts again is run in the next turn. */
 void per__worker_mail(struct per__worker *worker)

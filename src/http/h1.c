@@ -34,10 +34,7 @@ static inline const per_handler *handler_of(const struct per_req *req)
 	return &req->conn->worker->conf->handler;
 }
 
-/*
- * --- the life of an exchange
- * --------------------------------------------------------------------------------
- */
+/* --- the life of an exchange ------------------------------------------------------------------ */
 
 static struct per_req *exchange_begin(struct per__conn *conn)
 {
@@ -159,10 +156,7 @@ void per__h1_resp_ended(struct per_req *req)
 		per__conn_mark_dirty(req->conn);
 }
 
-/*
- * --- calling the application
- * --------------------------------------------------------------------------------
- */
+/* --- calling the application ------------------------------------------------------------------ */
 
 static inline void hook_enter(struct per_req *req, uint16_t more)
 {
@@ -228,10 +222,7 @@ static void request_dispatch(struct per_req *req)
 		per__conn_hold(req->conn);
 }
 
-/*
- * --- the head
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the head --------------------------------------------------------------------------------- */
 
 static inline bool has_body(const struct per_req *req)
 {
@@ -320,10 +311,7 @@ static size_t head_step(struct per__conn *conn, const uint8_t *data, size_t len)
 	return (size_t)n;
 }
 
-/*
- * --- the body
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the body --------------------------------------------------------------------------------- */
 
 /* A piece of content has arrived. Returns false when the exchange is over. */
 static bool content_arrived(struct per_req *req, uint8_t *data, size_t len)
@@ -393,10 +381,7 @@ static size_t trailers_step(struct per_req *req, const uint8_t *data, size_t len
 	return used;
 }
 
-/*
- * --- called by the connection
- * -------------------------------------------------------------------------------
- */
+/* --- called by the connection ----------------------------------------------------------------- */
 
 static size_t h1_step(struct per__conn *conn, uint8_t *data, size_t len)
 {

@@ -211,10 +211,7 @@ int per_req_peer(per_req *req, char *buf, size_t cap)
 	return per__peer_format(per__conn_peer(req->conn), buf, cap);
 }
 
-/*
- * --- TLS
- * ------------------------------------------------------------------------------------------------
- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 bool per_req_is_tls(const per_req *req)
 {

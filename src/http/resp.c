@@ -15,10 +15,7 @@
 /* Most bytes around a chunk: size line and CRLF behind it. */
 #define CHUNK_FRAME_BYTES 20u
 
-/*
- * --- answers in one piece
- * -----------------------------------------------------------------------------------
- */
+/* --- answers in one piece --------------------------------------------------------------------- */
 
 int per_reply(per_req *req, int status, per_str content_type, per_str body)
 {
@@ -79,10 +76,7 @@ int per_reply_ref(per_req *req, int status, per_str content_type, per_str body, 
 	return err;
 }
 
-/*
- * --- streamed answers
- * ---------------------------------------------------------------------------------------
- */
+/* --- streamed answers ------------------------------------------------------------------------- */
 
 int per_begin(per_req *req, int status, int64_t length)
 {
@@ -283,10 +277,7 @@ int per_end(per_req *req)
 	return 0;
 }
 
-/*
- * --- the rest
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 int per_interim(per_req *req, int status)
 {

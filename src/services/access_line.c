@@ -17,10 +17,7 @@ _Static_assert(PER__ACCESS_TARGET_MAX * 2 + PER__ACCESS_FIELD_MAX * 2 + PER__ACC
 		       PER__ACCESS_LINE_MAX,
 	       "every text at its bound makes a line that fits");
 
-/*
- * --- text
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 static inline char *put(char *pos, const char *text, size_t len)
 {
@@ -137,10 +134,7 @@ static void date_set(struct per__access_date *date, int64_t wall_s)
 	per__date_format_iso(date->iso, wall_s);
 }
 
-/*
- * --- common, combined
- * -------------------------------------------------------------------------------------------
- */
+/* --- common, combined ------------------------------------------------------------------------- */
 
 static char *put_quoted(char *pos, per_str text, size_t max)
 {
@@ -168,10 +162,7 @@ static char *put_common(char *pos, const struct per__access_entry *entry, const 
 	return put_number(pos, entry->bytes);
 }
 
-/*
- * --- JSON
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 /* ,"name":"value" or ,"name":null; name is with its punctuation. */
 static char *put_member(char *pos, per_str name, per_str text, size_t max)

@@ -20,10 +20,7 @@
 
 _Static_assert(RING_BYTES_MIN / 2 > PER__ACCESS_LINE_MAX, "a ring that is half full has room for a line");
 
-/*
- * --- a line
- * -------------------------------------------------------------------------------------------------
- */
+/* --- a line ----------------------------------------------------------------------------------- */
 
 /* A slot that this worker has just taken gets its ring. NULL when there is no memory. */
 static PER_COLD struct per__access_ring *slot_begin(struct per_access_log *log, unsigned index)
@@ -124,10 +121,7 @@ void per_access_log_write(per_access_log *log, per_req *req, int error)
 	wake_if_needed(log, ring);
 }
 
-/*
- * --- opening
- * ------------------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static int number_check(const struct per__log *log, const char *name, uint64_t *value, uint64_t fallback,
 			uint64_t max)
@@ -281,10 +275,7 @@ int per_access_log_open_sized(per_access_log **out, const per_access_log_config 
 	return 0;
 }
 
-/*
- * --- asking and ending
- * --------------------------------------------------------------------------------------
- */
+/* --- asking and ending ------------------------------------------------------------------------ */
 
 void per_access_log_reopen(per_access_log *log)
 {

@@ -22,10 +22,7 @@ static struct per__access_ring *ring_at(struct per_access_log *log, unsigned ind
 	return atomic_load_explicit(&log->slots[index].ring, memory_order_acquire);
 }
 
-/*
- * --- writing
- * ------------------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void failure_tell(struct per_access_log *log)
 {
@@ -94,10 +91,7 @@ static enum drained drain(struct per_access_log *log)
 	return result;
 }
 
-/*
- * --- opening anew
- * -------------------------------------------------------------------------------------------
- */
+/* --- opening anew ----------------------------------------------------------------------------- */
 
 /* The line that is written in part: to its end in the old file, or given up. */
 static void torn_end(struct per_access_log *log)
@@ -130,10 +124,7 @@ static void reopen(struct per_access_log *log)
 			 strerror(err));
 }
 
-/*
- * --- waiting
- * ------------------------------------------------------------------------------------------------
- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 /* Waits for a poke, for the file if it is full, or for some time (-1: for ever). */
 static void wait_for(struct per_access_log *log, int64_t ns, bool for_file)
@@ -177,10 +168,7 @@ static void wait_stuck(struct per_access_log *log, int64_t ns)
 	wait_for(log, ns, !log->is_failing);
 }
 
-/*
- * --- the thread
- * ---------------------------------------------------------------------------------------------
- */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static void dropped_tell(struct per_access_log *log)
 {

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- the root ---------------------------------------------------------------------------------------- */
+/* --- the root --------------------------------------------------------------------------------- */
 
 #ifndef O_PATH
 #define O_PATH O_RDONLY
@@ -80,7 +80,7 @@ static void root_check(struct per__shard *shard, int64_t now_ns)
 		root_replace(shard);
 }
 
-/* --- shards ------------------------------------------------------------------------------------------ */
+/* --- shards ----------------------------------------------------------------------------------- */
 
 static void files_destroy(struct per_static *files)
 {
@@ -248,7 +248,7 @@ static inline int shard_of(struct per_static *files, struct per_req *req, struct
 	return 0;
 }
 
-/* --- requests ---------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 /* Prepares a question. Returns 0 or a negative PER_E*. */
 static inline int ask_begin(struct per__ask *ask, struct per_static *files, struct per_req *req)
@@ -309,7 +309,7 @@ int per_static_reply_error(per_static *files, per_req *req, int status)
 	return per__answer(&ask);
 }
 
-/* --- life -------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 /* Is the root there, and a directory? */
 static int root_probe(struct per_static *files)
@@ -388,7 +388,7 @@ void per_static_free(per_static *files)
 		files_destroy(files);
 }
 
-/* --- counters ---------------------------------------------------------------------------------------- */
+/* --- counters --------------------------------------------------------------------------------- */
 
 static void stats_add(per_static_stats *sum, const struct per__shard *shard)
 {

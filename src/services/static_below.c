@@ -37,7 +37,7 @@ static int file_flags(unsigned flags)
 	return FLAGS_FILE | ((flags & PER__BELOW_DIRECTORY) != 0 ? O_DIRECTORY : 0);
 }
 
-/* --- by openat2 -------------------------------------------------------------------------------------- */
+/* --- by openat2 ------------------------------------------------------------------------------- */
 
 #ifdef __linux__
 
@@ -108,7 +108,7 @@ static int kernel_open(const struct per__below *below, const char *path, unsigne
 
 #endif
 
-/* --- by hand ----------------------------------------------------------------------------------------- */
+/* --- by hand ---------------------------------------------------------------------------------- */
 
 /* A walk down from the root: the directories on the way, and what is still to be walked. */
 struct walk {
@@ -241,7 +241,7 @@ static int hand_open(const struct per__below *below, const char *path, unsigned 
 	return result == 1 ? fd : result;
 }
 
-/* --- both -------------------------------------------------------------------------------------------- */
+/* --- both ------------------------------------------------------------------------------------- */
 
 int per__below_open(const struct per__below *below, const char *path, unsigned flags)
 {

@@ -74,7 +74,7 @@ struct per__entry *per__cache_find(struct per__cache *cache, uint64_t hash, per_
 	return entry;
 }
 
-/* --- putting out ------------------------------------------------------------------------------------- */
+/* --- putting out ------------------------------------------------------------------------------ */
 
 static void entry_release(struct per__cache *cache, struct per__entry *entry)
 {
@@ -129,7 +129,7 @@ void per__cache_clear(struct per__cache *cache)
 	memset(cache->briefs, 0, PER__BRIEF_CNT * sizeof(*cache->briefs));
 }
 
-/* --- making room ------------------------------------------------------------------------------------- */
+/* --- making room ------------------------------------------------------------------------------ */
 
 static bool is_full(const struct per__cache *cache, const struct per__entry *entry)
 {
@@ -181,7 +181,7 @@ uint32_t per__cache_drop_fds(struct per__cache *cache)
 	return before - cache->fds;
 }
 
-/* --- coming in --------------------------------------------------------------------------------------- */
+/* --- coming in -------------------------------------------------------------------------------- */
 
 static void link_in(struct per__cache *cache, struct per__entry *entry)
 {
@@ -230,7 +230,7 @@ void per__cache_insert(struct per__cache *cache, struct per__entry *entry)
 		cache->lent++;
 }
 
-/* --- brief answers ----------------------------------------------------------------------------------- */
+/* --- brief answers ---------------------------------------------------------------------------- */
 
 int per__brief_find(const struct per__cache *cache, uint64_t hash, per_str key, int64_t now_ns)
 {

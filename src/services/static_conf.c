@@ -20,7 +20,7 @@
 
 #define REFUSE(conf, ...) (per__log(&(conf)->log, PER_LOG_ERROR, "static files: " __VA_ARGS__), PER_EINVAL)
 
-/* --- what is allowed --------------------------------------------------------------------------------- */
+/* --- what is allowed -------------------------------------------------------------------------- */
 
 /* Fields that describe the file or frame the message: the library's own. */
 static bool name_is_ours(per_str name)
@@ -75,7 +75,7 @@ static bool is_below(const char *name)
 	}
 }
 
-/* --- copies ------------------------------------------------------------------------------------------ */
+/* --- copies ----------------------------------------------------------------------------------- */
 
 /* An array of cnt entries of that size, copied; *err is PER_ENOMEM when there is no memory. */
 static void *array_copy(const void *from, size_t cnt, size_t bytes, int *err)
@@ -128,7 +128,7 @@ static void fields_free(per_static_field *fields, size_t cnt)
 	per__mem_free(fields);
 }
 
-/* --- the parts --------------------------------------------------------------------------------------- */
+/* --- the parts -------------------------------------------------------------------------------- */
 
 static int root_init(struct per__static_conf *conf, const per_static_config *config)
 {
@@ -236,7 +236,7 @@ static int pages_init(struct per__static_conf *conf, const per_static_config *co
 	return err;
 }
 
-/* --- text -------------------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 static void line_add(struct per__text *text, const char *name, const char *value)
 {
@@ -328,7 +328,7 @@ per_str per__static_conf_error_page(const struct per__static_conf *conf, int sta
 	return (per_str){ NULL, 0 };
 }
 
-/* --- all of it --------------------------------------------------------------------------------------- */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static size_t or_default(size_t value, size_t usual)
 {

@@ -38,7 +38,7 @@ void per__disk_fini(struct per__disk *disk)
 	pthread_mutex_destroy(&disk->mutex);
 }
 
-/* --- the threads; everything here holds the mutex but run -------------------------------------------- */
+/* --- the threads; everything here holds the mutex but run ------------------------------------- */
 
 static struct per__job *job_next(struct per__disk *disk)
 {
@@ -151,7 +151,7 @@ static void thread_start(struct per__disk *disk)
 	disk->thread_cnt += place->is_used;
 }
 
-/* --- for the owners ---------------------------------------------------------------------------------- */
+/* --- for the owners --------------------------------------------------------------------------- */
 
 void per__disk_put(struct per__disk *disk, struct per__disk_owner *owner, struct per__job *job)
 {

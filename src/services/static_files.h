@@ -146,14 +146,14 @@ struct per__ask {
 	struct per__wants wants;
 };
 
-/* --- static.c ---------------------------------------------------------------------------------------- */
+/* --- static.c --------------------------------------------------------------------------------- */
 
 /** Counts a use of the shard less; the last one of a closing shard ends it. */
 void per__shard_settle(struct per__shard *shard);
 
 void per__root_give(struct per__root *root);
 
-/* --- static_find.c ----------------------------------------------------------------------------------- */
+/* --- static_find.c ---------------------------------------------------------------------------- */
 
 #define PER__FIND_LATER 1 /* a job was put: the question is asked again when it is done */
 
@@ -168,7 +168,7 @@ int per__find(struct per__ask *ask, per_str key, struct per__entry **out);
 /** Gives back what per__find() has lent: a struct per__entry. */
 void per__entry_release(void *arg);
 
-/* --- static_reply.c ---------------------------------------------------------------------------------- */
+/* --- static_reply.c --------------------------------------------------------------------------- */
 
 /** Answers, or begins to. Returns 0 or a negative PER_E*. */
 int per__answer(struct per__ask *ask);
@@ -176,7 +176,7 @@ int per__answer(struct per__ask *ask);
 /** Asks again after a job. */
 void per__answer_again(struct per__flow *flow);
 
-/* --- static_flow.c ----------------------------------------------------------------------------------- */
+/* --- static_flow.c ---------------------------------------------------------------------------- */
 
 /** The flow of a question, made if there is none. NULL: no memory. */
 struct per__flow *per__flow_of(struct per__ask *ask);

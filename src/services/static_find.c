@@ -33,7 +33,7 @@ static void cache_note(struct per__shard *shard)
 	__atomic_store_n(&shard->counters.descriptors, shard->cache.fds, __ATOMIC_RELAXED);
 }
 
-/* --- what a load has found --------------------------------------------------------------------------- */
+/* --- what a load has found -------------------------------------------------------------------- */
 
 static bool is_brief(int status)
 {
@@ -56,7 +56,7 @@ static void remember(struct per__shard *shard, per_str key, int status, struct p
 	cache_note(shard);
 }
 
-/* --- later ------------------------------------------------------------------------------------------- */
+/* --- later ------------------------------------------------------------------------------------ */
 
 static void load_done(struct per__job *job);
 
@@ -220,7 +220,7 @@ static int found_find(const struct per__flow *flow, uint64_t hash, struct per__e
 	return -1;
 }
 
-/* --- now --------------------------------------------------------------------------------------------- */
+/* --- now -------------------------------------------------------------------------------------- */
 
 static PER_COLD int load_now(struct per__ask *ask, uint64_t hash, per_str key, struct per__entry **out)
 {

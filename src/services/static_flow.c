@@ -15,7 +15,7 @@
 #define WINDOW_BYTES (1024u * 1024u) /* of a file that is handed to the kernel at once */
 #define SAMPLE_BYTES (128u * 1024u)  /* one byte in so many is looked at */
 
-/* --- life -------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static bool has_job(const struct per__flow *flow)
 {
@@ -92,7 +92,7 @@ void per__flow_cut(struct per__flow *flow)
 	per_abort(flow->req);
 }
 
-/* --- reading ----------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void read_run(struct per__job *job)
 {
@@ -207,7 +207,7 @@ static int read_now(struct per__flow *flow, uint64_t left)
 	return PER_ESYS; /* an error, or the file has become shorter */
 }
 
-/* --- by the kernel ----------------------------------------------------------------------------------- */
+/* --- by the kernel ---------------------------------------------------------------------------- */
 
 /*
  * Is this part of the file in the system's memory? A byte in each SAMPLE_BYTES is read, and the last one:
@@ -249,7 +249,7 @@ static int file_now(struct per__flow *flow, uint64_t left)
 	return err;
 }
 
-/* --- sending ----------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static int lend_now(struct per__flow *flow, uint64_t left)
 {

@@ -65,7 +65,7 @@ static bool list_add(struct list *list, const char *name, const struct stat *sta
 	return true;
 }
 
-/* --- the directory ----------------------------------------------------------------------------------- */
+/* --- the directory ---------------------------------------------------------------------------- */
 
 /* What a link leads to, if a request for it would be answered. */
 static bool link_target(const struct per__load *load, per_str key, const char *name, struct stat *out)
@@ -123,7 +123,7 @@ static int list_read(const struct per__load *load, per_str key, DIR *dir, struct
 	}
 }
 
-/* --- the text ---------------------------------------------------------------------------------------- */
+/* --- the text --------------------------------------------------------------------------------- */
 
 static void body_add(struct per__text *text, const struct per__autoindex *index, unsigned form)
 {

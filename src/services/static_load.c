@@ -42,7 +42,7 @@ struct source {
 	struct per__file_id id;
 };
 
-/* --- errors ------------------------------------------------------------------------------------------ */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 /* The answer to a path that could not be opened; err is an errno. */
 static int status_of(int err)
@@ -73,7 +73,7 @@ static int status_of(int err)
 	}
 }
 
-/* --- files ------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int64_t ns_of(const struct timespec *time)
 {
@@ -174,7 +174,7 @@ static int siblings_open(const struct per__load *load, per_str path, struct sour
 	return 0;
 }
 
-/* --- heads ------------------------------------------------------------------------------------------- */
+/* --- heads ------------------------------------------------------------------------------------ */
 
 static uint64_t mix(uint64_t x)
 {
@@ -285,7 +285,7 @@ static void head_add(struct per__text *text, const struct head *head, struct per
 	out->head_len = (uint32_t)text->len;
 }
 
-/* --- variants ---------------------------------------------------------------------------------------- */
+/* --- variants --------------------------------------------------------------------------------- */
 
 /*
  * Reads size bytes from the beginning. Returns 0, PER__LOAD_WOULD_WAIT, or 1 + that: there were fewer, or
@@ -385,7 +385,7 @@ static int variant_make(const struct head *head, struct source *source, struct p
 	return err == PER__LOAD_WOULD_WAIT ? err : 500;
 }
 
-/* --- entries ----------------------------------------------------------------------------------------- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 void per__entry_free(struct per__entry *entry)
 {
@@ -522,7 +522,7 @@ int per__load(const struct per__load *load, per_str key, struct per__entry **out
 	return status;
 }
 
-/* --- freshness --------------------------------------------------------------------------------------- */
+/* --- freshness -------------------------------------------------------------------------------- */
 
 static bool id_is_fresh(const struct per__load *load, const char *path, const struct per__file_id *id)
 {

@@ -14,7 +14,7 @@
 
 #define LOCATION_BYTES_MAX 16384u
 
-/* --- what was asked ---------------------------------------------------------------------------------- */
+/* --- what was asked --------------------------------------------------------------------------- */
 
 static void wants_read(struct per__ask *ask)
 {
@@ -29,7 +29,7 @@ static void wants_read(struct per__ask *ask)
 	}
 }
 
-/* --- long answers ------------------------------------------------------------------------------------ */
+/* --- long answers ----------------------------------------------------------------------------- */
 
 /* What a flow is to send. */
 struct sending {
@@ -68,7 +68,7 @@ static int flow_reply(struct per__ask *ask, struct per__entry *entry, const stru
 	return err;
 }
 
-/* --- errors and redirects ---------------------------------------------------------------------------- */
+/* --- errors and redirects --------------------------------------------------------------------- */
 
 /* An error or a redirect in words, as the client reads them. line is one more field line, or empty. */
 static int plain_reply(const struct per__ask *ask, int status, per_str line)
@@ -149,7 +149,7 @@ static int method_reply(struct per__ask *ask)
 	return per__resp_lines(ask->req, 204, lines, 2, PER_S(""));
 }
 
-/* --- a file ------------------------------------------------------------------------------------------ */
+/* --- a file ----------------------------------------------------------------------------------- */
 
 static struct per__variant *variant_choose(const struct per__ask *ask, const struct per__entry *entry)
 {
@@ -324,7 +324,7 @@ static int file_reply(struct per__ask *ask, struct per__entry *entry)
 	return err;
 }
 
-/* --- all --------------------------------------------------------------------------------------------- */
+/* --- all -------------------------------------------------------------------------------------- */
 
 /* May the fallback stand for it? Not for what looks like a part of a page. */
 static bool may_fall_back(const struct per__ask *ask)

@@ -33,10 +33,7 @@ int per__tls_fail(const struct per__tls_check *check, const char *format, ...)
 	return PER_EINVAL;
 }
 
-/*
- * --- files
- * ------------------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 /* A whole file in memory. Its contents may be a key: wiped when given back. */
 struct file {
@@ -106,10 +103,7 @@ static int not_pem(const struct file *file, const char *path, const char *what, 
 	return per__tls_fail(check, "%s: holds no %s in PEM (-----BEGIN ...)", path, what);
 }
 
-/*
- * --- certificates
- * -----------------------------------------------------------------------------------------
- */
+/* --- certificates ----------------------------------------------------------------------------- */
 
 static int certs_parse(struct stack_st_X509 *certs, BIO *bio, const char *path, int most,
 		       const struct per__tls_check *check)
@@ -162,10 +156,7 @@ int per__tls_certs_read(struct stack_st_X509 **out, const char *path, int most, 
 	return 0;
 }
 
-/*
- * --- keys
- * -------------------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 /* Asked for a password: there is none. */
 static int password_note(char *buf, int size, int is_writing, void *was_asked)
@@ -239,10 +230,7 @@ const char *per__tls_kind_name(enum per__tls_kind kind)
 	return "?";
 }
 
-/*
- * --- both
- * -------------------------------------------------------------------------------------------------
- */
+/* --- both ------------------------------------------------------------------------------------- */
 
 const char *per__tls_subject(const X509 *cert, char *buf, size_t cap)
 {
@@ -285,10 +273,7 @@ void per__tls_cert_free(struct per__tls_cert *cert)
 	*cert = (struct per__tls_cert){ 0 };
 }
 
-/*
- * --- for people
- * -------------------------------------------------------------------------------------------
- */
+/* --- for people ------------------------------------------------------------------------------- */
 
 /* Seconds since 1970; 0 for a time that cannot be read, which a checked certificate does not have. */
 static int64_t seconds_of(const ASN1_TIME *time)

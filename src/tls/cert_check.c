@@ -24,10 +24,7 @@ struct look {
 	const struct per__tls_check *check;
 };
 
-/*
- * --- dates
- * ------------------------------------------------------------------------------------------------
- */
+/* --- dates ------------------------------------------------------------------------------------ */
 
 static void date_print(const ASN1_TIME *time, char *buf, size_t cap)
 {
@@ -64,10 +61,7 @@ static int date_check(const struct look *look, int index)
 	return 0;
 }
 
-/*
- * --- order
- * ------------------------------------------------------------------------------------------------
- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 /* By name and key identifier, and by signature: names can be the same. */
 static bool is_issuer(X509 *issuer, X509 *cert)
@@ -130,10 +124,7 @@ static int order_check(const struct look *look, int index)
 		per__tls_subject(sk_X509_value(look->certs, index + 1), subject, sizeof(subject)));
 }
 
-/*
- * --- strength and purpose
- * ---------------------------------------------------------------------------------
- */
+/* --- strength and purpose --------------------------------------------------------------------- */
 
 static bool is_tls_curve(const EVP_PKEY *key)
 {

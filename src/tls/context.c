@@ -37,10 +37,7 @@ static struct per__tls_ctx *ctx_of(const SSL *ssl)
 	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 }
 
-/*
- * --- protocols
- * --------------------------------------------------------------------------------------------
- */
+/* --- protocols -------------------------------------------------------------------------------- */
 
 /* In the server's order of preference (RFC 7301 section 3.2). */
 static const unsigned char alpn_known[] = "\x08http/1.1\x08http/1.0";
@@ -59,10 +56,7 @@ static int alpn_choose(SSL *ssl, const unsigned char **out, unsigned char *out_l
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/*
- * --- names
- * ------------------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /*
  * A session can be resumed only with the same name, as RFC 6066 section 3 wants it, and only where clients
@@ -172,10 +166,7 @@ static int name_acknowledge(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/*
- * --- tickets
- * ----------------------------------------------------------------------------------------------
- */
+/* --- tickets ---------------------------------------------------------------------------------- */
 
 static bool mac_begin(EVP_MAC_CTX *mac, const struct per__tls_ticket_key *key)
 {
@@ -232,10 +223,7 @@ static bool tickets_set_up(SSL_CTX *ssl_ctx, const per_tls_config *config)
 	       SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl_ctx, ticket_key_choose) == 1;
 }
 
-/*
- * --- making
- * -----------------------------------------------------------------------------------------------
- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 /* What a making has to hand down. */
 struct making {
@@ -413,10 +401,7 @@ void per__tls_ctx_drop(struct per__tls_ctx *ctx)
 	per__mem_free(ctx);
 }
 
-/*
- * --- connections
- * ------------------------------------------------------------------------------------------
- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 SSL *per__tls_ctx_open(struct per__tls_ctx *ctx)
 {

@@ -14,10 +14,7 @@
 /* Most bytes of a HkdfLabel here: two lengths, "tls13 " and a label, no context, the counter of HKDF. */
 #define LABEL_BYTES_MAX 32u
 
-/*
- * --- keys
- * --------------------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 EVP_MAC_CTX *per__record_hmac_new(const char *digest)
 {
@@ -115,10 +112,7 @@ bool per__record_key_update(const struct per__records *records, struct per__reco
 	return is_done;
 }
 
-/*
- * --- records
- * -----------------------------------------------------------------------------------------------
- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 /* RFC 8446 section 5.3: the IV, its last eight bytes combined with the sequence number. */
 static void nonce_make(const struct per__record_key *key, uint8_t nonce[PER__RECORD_NONCE])

@@ -27,10 +27,7 @@ struct making {
 	char first_name[PER__TLS_NAME_MAX + 1]; /* of the first certificate; empty: it has none */
 };
 
-/*
- * --- realms
- * -----------------------------------------------------------------------------------------------
- */
+/* --- realms ----------------------------------------------------------------------------------- */
 
 static int realm_load(struct per__tls_realm *realm, const struct per__tls_check *check)
 {
@@ -66,10 +63,7 @@ static int realm_find(struct making *making, const struct per__tls_conf *conf)
 	return realm_load(realm, making->check);
 }
 
-/*
- * --- hosts
- * ------------------------------------------------------------------------------------------------
- */
+/* --- hosts ------------------------------------------------------------------------------------ */
 
 /* A host like this one: one that is there, or a new one. Returns its index, or PER__TLS_NAME_NONE. */
 static uint32_t host_add(struct per__tls_store *store, const struct per__tls_host *host)
@@ -142,10 +136,7 @@ static int name_add(struct making *making, const char *name, size_t len)
 	return *value != PER__TLS_NAME_NONE ? 0 : PER_ENOMEM;
 }
 
-/*
- * --- names
- * ------------------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* The names of the configuration. What is no name is an error there. */
 static int names_given(struct making *making)
@@ -237,10 +228,7 @@ static int cert_add(struct making *making, const struct per__tls_conf *conf)
 	return err;
 }
 
-/*
- * --- life
- * -------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 void per__tls_level_raise(SSL_CTX *ctx)
 {

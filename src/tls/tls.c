@@ -26,15 +26,7 @@ static const struct {
 	{ TLS1_3_CK_CHACHA20_POLY1305_SHA256, "ChaCha20-Poly1305", "SHA256", 32 },
 };
 
-/*
- * --- the line
- * ------------------------------------------------------------------------------------------------
- */
-
-/*
- * --- secrets
- * -----------------------------------------------------------------------------------------------
- */
+/* --- secrets ---------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
@@ -177,10 +169,7 @@ void per__tls_line_close(struct per__tls_line *line)
 	line->bio = line->method = NULL;
 }
 
-/*
- * --- a connection
- * --------------------------------------------------------------------------------------------
- */
+/* --- a connection ----------------------------------------------------------------------------- */
 
 struct per__tls *per__tls_attach(SSL *ssl, struct per__tls_line *line)
 {
@@ -244,10 +233,7 @@ int per__tls_handshake(struct per__tls *tls)
 	return result == PER_EAGAIN ? 0 : result;
 }
 
-/*
- * --- from an SSL to records of our own
- * --------------------------------------------------------------------
- */
+/* --- from an SSL to records of our own -------------------------------------------------------- */
 
 static const struct per__tls_suite *suite_of(const struct per__tls *tls)
 {
@@ -295,10 +281,7 @@ void per__tls_settle(struct per__tls *tls)
 	}
 }
 
-/*
- * --- content
- * -----------------------------------------------------------------------------------------------
- */
+/* --- content ---------------------------------------------------------------------------------- */
 
 /* As many records as fit: each call of the protocol costs more than the copy. */
 static int ssl_open(const struct per__tls *tls, uint8_t *buf, size_t cap, size_t *len)

@@ -167,7 +167,7 @@ static void test_contract_b10_no_descriptor_left_rests_and_recovers(void **state
 		ct_peer_close(&peer[i]);
 }
 
-/* --- listen and unlisten ----------------------------------------------------------------------- */
+/* --- listen and unlisten ---------------------------------------------------------------------- */
 
 static void test_contract_b11_unlisten_is_over_when_it_returns(void **state)
 {
@@ -347,7 +347,7 @@ static void test_contract_b11_close_of_another_from_on_accept(void **state)
 	ct_peer_close(&peer[1]);
 }
 
-/* --- connections that go elsewhere ------------------------------------------------------------- */
+/* --- connections that go elsewhere ------------------------------------------------------------ */
 
 static struct per__sock *adopt_and_take(struct ct *ct, int fd)
 {

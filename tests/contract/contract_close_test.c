@@ -194,7 +194,7 @@ static void test_contract_b5_peer_gone_and_close_at_once_is_told_once(void **sta
 	}
 }
 
-/* --- from inside up-calls ---------------------------------------------------------------------- */
+/* --- from inside up-calls --------------------------------------------------------------------- */
 
 static void close_on_recv(struct ct_conn *conn, uint8_t *data, size_t len)
 {
@@ -371,7 +371,7 @@ static void test_contract_b11_close_from_another_sockets_on_closed(void **state)
 		ct_peer_close(&peer[i]);
 }
 
-/* --- the slot is free -------------------------------------------------------------------------- */
+/* --- the slot is free ------------------------------------------------------------------------- */
 
 static void test_contract_b6_slot_is_usable_again_at_once(void **state)
 {

@@ -153,7 +153,7 @@ static void test_contract_clock_never_goes_back_and_knows_the_date(void **state)
 		assert_in_range(ct->loop.wall_s, (uint64_t)time(NULL) - 5, (uint64_t)time(NULL) + 5);
 }
 
-/* --- wake -------------------------------------------------------------------------------------- */
+/* --- wake ------------------------------------------------------------------------------------- */
 
 static void test_contract_wake_before_poll_is_not_lost_and_coalesces(void **state)
 {

@@ -90,7 +90,7 @@ void sim_after(struct per__sim *sim, int64_t ns, per__sim_script fn, void *arg);
 typedef void (*per__sim_violation_fn)(const char *what, void *arg);
 void sim_on_violation(struct per__sim *sim, per__sim_violation_fn fn, void *arg);
 
-/* --- peers: the other ends of the connections -------------------------------------------------- */
+/* --- peers: the other ends of the connections ------------------------------------------------- */
 
 /** Connects to the listener with that index; accepted in a later poll. The world owns the peer. */
 struct per__sim_peer *sim_connect(struct per__sim *sim, uint16_t listener_index);

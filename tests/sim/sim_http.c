@@ -33,7 +33,7 @@ void sim_http_fail(const struct sim_http *http, const char *format, ...)
 	abort();
 }
 
-/* --- the life of a server ---------------------------------------------------------------------- */
+/* --- the life of a server --------------------------------------------------------------------- */
 
 static void log_nothing(per_log_level level, const char *line, void *user)
 {
@@ -141,7 +141,7 @@ void sim_http_end(struct sim_http *http)
 	sim_free(http->sim);
 }
 
-/* --- comparing --------------------------------------------------------------------------------- */
+/* --- comparing -------------------------------------------------------------------------------- */
 
 /* Replaces the value of every Date field: time passes differently under faults. */
 static void dates_blank(uint8_t *data, size_t len)
@@ -228,7 +228,7 @@ void sim_http_expect_bytes(struct sim_http *http, const uint8_t *received, size_
 	free(data);
 }
 
-/* --- the catalogue ----------------------------------------------------------------------------- */
+/* --- the catalogue ---------------------------------------------------------------------------- */
 
 static struct sim_http_case *case_add(const char *name, const char *head, const void *body, size_t body_len)
 {

@@ -48,7 +48,7 @@ static bool path_is(const per_req *req, const char *path)
 	return per_str_equal(per_req_path(req), per_str_from(path));
 }
 
-/* --- answering and resuming later -------------------------------------------------------------- */
+/* --- answering and resuming later ------------------------------------------------------------- */
 
 static void later_post(per_req *req, void *arg)
 {
@@ -96,7 +96,7 @@ static int later_begin(struct sim_http *http, per_req *req, bool is_resume)
 	return 0;
 }
 
-/* --- streamed answers -------------------------------------------------------------------------- */
+/* --- streamed answers ------------------------------------------------------------------------- */
 
 static int pieces_go_on(struct sim_http *http, per_req *req)
 {
@@ -132,7 +132,7 @@ static int reply_big(struct sim_http *http, per_req *req)
 			     per_str_make((const char *)big_body, BIG_BYTES), released, http);
 }
 
-/* --- the hooks --------------------------------------------------------------------------------- */
+/* --- the hooks -------------------------------------------------------------------------------- */
 
 static int on_head(per_req *req, void *user)
 {

@@ -173,7 +173,7 @@ static void test_sim_http_end_of_stream_at_every_byte_of_the_request_ends(void *
 	sim_http_end(&http);
 }
 
-/* --- errors are readable ----------------------------------------------------------------------- */
+/* --- errors are readable ---------------------------------------------------------------------- */
 
 static bool begins_with(struct per__sim_peer *peer, const char *text)
 {
@@ -228,7 +228,7 @@ static void test_sim_http_refused_body_reads_its_403(void **state)
 	error_run("POST /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n", "HTTP/1.1 403 ");
 }
 
-/* --- time -------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 /* Sends head, then nothing; returns after how many virtual seconds it was over. */
 static int64_t silence_run(struct sim_http *http, const char *head, const char *status)
@@ -316,7 +316,7 @@ static void test_sim_http_reader_that_stops_is_cut_and_a_slow_one_is_not(void **
 	sim_http_end(&http);
 }
 
-/* --- a full table, and the stop ---------------------------------------------------------------- */
+/* --- a full table, and the stop --------------------------------------------------------------- */
 
 static void want_small_table(per_config *config, uint64_t seed)
 {

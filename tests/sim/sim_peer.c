@@ -62,7 +62,7 @@ void sim_peer_free(struct per__sim_peer *peer)
 	free(peer);
 }
 
-/* --- peer to server ---------------------------------------------------------------------------- */
+/* --- peer to server --------------------------------------------------------------------------- */
 
 /* When something sent now with that delay arrives: never before what was sent earlier. */
 static int64_t peer_arrival(struct per__sim_peer *peer, int64_t ns)
@@ -196,7 +196,7 @@ int64_t sim_peer_next_in_ns(struct per__sim_peer *peer)
 	return peer->end.is_eof_given ? SIM_NEVER : peer->eof_ns;
 }
 
-/* --- server to peer ---------------------------------------------------------------------------- */
+/* --- server to peer --------------------------------------------------------------------------- */
 
 static uint64_t peer_underway(const struct per__sim_peer *peer)
 {

@@ -415,7 +415,7 @@ static void test_sim_wake_and_script_come_from_poll(void **state)
 	world_end();
 }
 
-/* --- the core's mistakes are noticed ----------------------------------------------------------- */
+/* --- the core's mistakes are noticed ---------------------------------------------------------- */
 
 static struct per__sim_peer *wrong_begin(enum wrong wrong)
 {

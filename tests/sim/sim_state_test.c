@@ -108,7 +108,7 @@ static bool has_text(struct per__sim_peer *peer, const char *text, unsigned time
 	return times == 0;
 }
 
-/* --- what other threads would do ---------------------------------------------------------------- */
+/* --- what other threads would do -------------------------------------------------------------- */
 
 static void resume(per_req *req, void *arg)
 {
@@ -140,7 +140,7 @@ static void resume_script(struct per__sim *sim, void *arg)
 		per_req_resume_body(app.req);
 }
 
-/* --- tests ---------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void test_state_body_resumed_behind_its_end_next_request_waits(void **state)
 {

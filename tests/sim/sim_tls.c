@@ -21,7 +21,7 @@
 #define CERT_SEED 7u
 #define DAY_S 86400L
 
-/* --- randomness -------------------------------------------------------------------------------- */
+/* --- randomness ------------------------------------------------------------------------------- */
 
 static uint64_t random_state;
 
@@ -45,7 +45,7 @@ static const RAND_METHOD random_method = {
 	.status = random_status,
 };
 
-/* --- a certificate ----------------------------------------------------------------------------- */
+/* --- a certificate ---------------------------------------------------------------------------- */
 
 /* Writes a key and its certificate into memory that has a name. */
 static const char *cert_file_make(void)
@@ -89,7 +89,7 @@ static const char *cert_file(void)
 	return path;
 }
 
-/* --- worlds ------------------------------------------------------------------------------------ */
+/* --- worlds ----------------------------------------------------------------------------------- */
 
 static sim_http_change change_more; /* of the world that is being made */
 
@@ -141,7 +141,7 @@ void sim_tls_end(struct sim_tls *world)
 	sim_http_end(&world->http);
 }
 
-/* --- clients ----------------------------------------------------------------------------------- */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 static int session_keep(SSL *ssl, SSL_SESSION *session)
 {
@@ -237,7 +237,7 @@ bool sim_tls_is_over(struct sim_tls_client *client)
 	return sim_peer_is_over(client->peer) && !sim_peer_is_attached(client->peer);
 }
 
-/* --- sending ----------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static void send_cut(struct sim_tls_client *client, const uint8_t *data, size_t len)
 {
@@ -321,7 +321,7 @@ void sim_tls_send_fin(struct sim_tls_client *client)
 	client->sent_fin = true;
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void plain_append(struct sim_tls_client *client, const uint8_t *data, size_t len)
 {

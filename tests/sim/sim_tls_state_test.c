@@ -49,10 +49,7 @@ static size_t memory_used(const struct sim_tls *world)
 	return (size_t)worker->blocks.used * PER__BLOCK_BYTES + worker->overflow.used_bytes;
 }
 
-/*
- * --- time
- * -------------------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void test_sim_tls_silence_between_requests_ends_with_close_notify(void **state)
 {
@@ -158,10 +155,7 @@ static void test_sim_tls_reader_that_stops_is_cut_and_a_slow_one_is_not(void **s
 	sim_tls_end(&world);
 }
 
-/*
- * --- limits
- * -----------------------------------------------------------------------------------------------
- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 static void want_two_handshakes(per_config *config, uint64_t seed)
 {
@@ -275,10 +269,7 @@ static void test_sim_tls_flood_of_key_updates_takes_bounded_memory(void **state)
 	sim_tls_end(&world);
 }
 
-/*
- * --- memory
- * -----------------------------------------------------------------------------------------------
- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void want_little_memory(per_config *config, uint64_t seed)
 {
@@ -336,10 +327,7 @@ static void test_sim_tls_without_memory_nobody_hangs_and_nothing_is_left(void **
 	assert_true(failures > 0); /* else this test has tested nothing */
 }
 
-/*
- * --- the end
- * ----------------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* HTTP without TLS gets an answer that it can read, wherever it is cut. */
 static void test_sim_tls_plain_http_is_told_so(void **state)

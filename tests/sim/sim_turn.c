@@ -18,7 +18,7 @@ enum op_kind { OP_ACCEPT, OP_RECV, OP_SEND, OP_RESET, OP_CLOSED, OP_WAKE };
 #define COMPACT_BYTES (64u * 1024u)
 #define RUSH_NS 1 /* how long a part of a send takes when nothing delays it */
 
-/* --- what is lent ------------------------------------------------------------------------------ */
+/* --- what is lent ----------------------------------------------------------------------------- */
 
 /* FNV-1a: byte by byte, so that it does not matter how the bytes were cut. */
 static uint64_t hash_more(uint64_t hash, const void *data, size_t len)
@@ -95,7 +95,7 @@ static void send_unlend(struct sim_loop *state, struct sim_end *end)
 	end->is_sending = false;
 }
 
-/* --- the life of an end ------------------------------------------------------------------------ */
+/* --- the life of an end ----------------------------------------------------------------------- */
 
 bool sim_attach(struct sim_loop *state, struct per__sock *sock, struct per__sim_peer *peer)
 {
@@ -133,7 +133,7 @@ void sim_end_close(struct sim_loop *state, struct per__sim_peer *peer, int error
 		end->closed_not_before += sim_delay_ns(state->sim);
 }
 
-/* --- when events are ready --------------------------------------------------------------------- */
+/* --- when events are ready -------------------------------------------------------------------- */
 
 static struct per__listener *listener_of(const struct sim_loop *state, const struct per__sim_peer *peer)
 {
@@ -226,7 +226,7 @@ static int64_t op_ns(struct sim_loop *state, uint32_t kind, struct per__sim_peer
 	return SIM_NEVER;
 }
 
-/* --- events happen ----------------------------------------------------------------------------- */
+/* --- events happen ---------------------------------------------------------------------------- */
 
 static void accept_now(struct sim_loop *state, struct per__sim_peer *peer)
 {
@@ -431,7 +431,7 @@ static void op_now(struct sim_loop *state, uint32_t kind, struct per__sim_peer *
 	}
 }
 
-/* --- a turn ------------------------------------------------------------------------------------ */
+/* --- a turn ----------------------------------------------------------------------------------- */
 
 static void op_add(struct sim_loop *state, uint32_t kind, struct per__sim_peer *peer)
 {

@@ -24,7 +24,7 @@ struct sim_ws_later {
 	int64_t argument;
 };
 
-/* --- what is asked for from outside ------------------------------------------------------------ */
+/* --- what is asked for from outside ----------------------------------------------------------- */
 
 static void send_numbered(struct sim_ws_client *client, int64_t number)
 {
@@ -141,7 +141,7 @@ void sim_ws_order(struct sim_ws_client *client, int64_t ns, enum sim_ws_order or
 	order_at(client, client->ref, ns, order, argument);
 }
 
-/* --- hooks ------------------------------------------------------------------------------------- */
+/* --- hooks ------------------------------------------------------------------------------------ */
 
 static void maybe_pause(struct sim_ws_client *client)
 {
@@ -308,7 +308,7 @@ static int on_request(per_req *req, void *user)
 	return per_ws_accept(req, &world->config, PER_S(""), world->clients[index]);
 }
 
-/* --- the world --------------------------------------------------------------------------------- */
+/* --- the world -------------------------------------------------------------------------------- */
 
 static void change(per_config *config, uint64_t seed)
 {

@@ -90,7 +90,7 @@ struct sim_ws {
 	struct sim_ws_client *clients[SIM_WS_CLIENTS_MAX];
 };
 
-/* --- the world --------------------------------------------------------------------------------- */
+/* --- the world -------------------------------------------------------------------------------- */
 
 /**
  * Begins a world and a server.
@@ -127,7 +127,7 @@ enum sim_ws_order {
 };
 void sim_ws_order(struct sim_ws_client *client, int64_t ns, enum sim_ws_order order, int64_t argument);
 
-/* --- clients ----------------------------------------------------------------------------------- */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 /**
  * Makes a client that connects, and writes its request to client->out.

@@ -27,7 +27,7 @@ void sim_ws_append(struct sim_ws_bytes *bytes, const void *data, size_t len)
 	bytes->len += len;
 }
 
-/* --- the life of a client ---------------------------------------------------------------------- */
+/* --- the life of a client --------------------------------------------------------------------- */
 
 /* What the server has to agree on: worked out with the codec that has tests of its own. */
 static void agree(struct sim_ws_client *client, const char *offer)
@@ -113,7 +113,7 @@ bool sim_ws_client_has_all(const struct sim_ws_client *client)
 	return client->want_pos == client->want.len;
 }
 
-/* --- making ------------------------------------------------------------------------------------ */
+/* --- making ----------------------------------------------------------------------------------- */
 
 void sim_ws_frame(struct sim_ws_client *client, unsigned first_byte, const void *data, size_t len)
 {
@@ -244,7 +244,7 @@ size_t sim_ws_payload(struct per__sim *sim, unsigned opcode, uint8_t *data, size
 	return pos;
 }
 
-/* --- sending ----------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 void sim_ws_send(struct sim_ws_client *client)
 {
@@ -282,7 +282,7 @@ void sim_ws_fin(struct sim_ws_client *client)
 	client->sent_fin = true;
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool has_field(const char *head, const char *name, const char *value)
 {

@@ -73,7 +73,7 @@ static struct sim_ws_client *visit_make(struct sim_ws *world, bool is_deflated)
 	return client;
 }
 
-/* --- cuts -------------------------------------------------------------------------------------- */
+/* --- cuts ------------------------------------------------------------------------------------- */
 
 static void cuts_run(bool is_deflated, bool in_pieces)
 {
@@ -181,7 +181,7 @@ static void test_sim_ws_two_and_fifty_frames_in_one_read_answered_in_order_toget
 	one_read_run(50);
 }
 
-/* --- resets and ends of stream ----------------------------------------------------------------- */
+/* --- resets and ends of stream ---------------------------------------------------------------- */
 
 static void resets_run(bool is_deflated, bool is_out)
 {
@@ -242,7 +242,7 @@ static void test_sim_ws_end_of_stream_at_every_byte_is_1006_at_once(void **state
 	sim_ws_end(&world);
 }
 
-/* --- closing ----------------------------------------------------------------------------------- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 /* The server closes after ns of a conversation of about 100 us, at whose end the client closes. */
 static unsigned both_close(struct sim_ws *world, int64_t ns, bool is_deflated)
@@ -325,7 +325,7 @@ static void test_sim_ws_abort_at_every_moment_is_1006_and_reset(void **state)
 	sim_ws_end(&world);
 }
 
-/* --- stopping ---------------------------------------------------------------------------------- */
+/* --- stopping --------------------------------------------------------------------------------- */
 
 /* Whoever has become a WebSocket hears 1001, whatever is in progress; the stop needs no timeout. */
 static void stop_check(struct sim_ws *world)

@@ -121,7 +121,7 @@ static void run_for(int64_t ns)
 	}
 }
 
-/* --- tests ---------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 /* The message that waits is older than one that is sent at once: it must not follow it. */
 static void test_ws_state_latest_the_newest_comes_last(void **state)

@@ -63,7 +63,7 @@ static size_t one_of(struct per__sim *sim, const size_t *values, size_t count)
 	return values[sim_random_below(sim, count)];
 }
 
-/* --- a conversation ---------------------------------------------------------------------------- */
+/* --- a conversation --------------------------------------------------------------------------- */
 
 /* How many bytes a conversation may have: some faults take a turn for each byte or two. */
 static size_t budget_bytes(struct per__sim *sim)
@@ -239,7 +239,7 @@ static void visit_check(struct sim_ws *world, const struct visit *visit)
 		SIM_WS_CHECK(world, client->close_code == (visit->ending == END_EMPTY_CLOSE ? 0 : code));
 }
 
-/* --- schedules --------------------------------------------------------------------------------- */
+/* --- schedules -------------------------------------------------------------------------------- */
 
 static void config_random(struct sim_ws *world)
 {
@@ -345,7 +345,7 @@ static void schedule_memory(uint64_t seed)
 	sim_ws_end(&world);
 }
 
-/* --- publishing -------------------------------------------------------------------------------- */
+/* --- publishing ------------------------------------------------------------------------------- */
 
 struct subscriber {
 	struct sim_ws_client *client;
@@ -479,7 +479,7 @@ static void schedule_publish(uint64_t seed)
 	sim_ws_end(&all.world);
 }
 
-/* --- running ----------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static void schedules_run(void (*run)(uint64_t seed))
 {

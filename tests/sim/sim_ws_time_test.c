@@ -35,7 +35,7 @@ static void wait_ms(struct sim_ws *world, int64_t ms)
 	}
 }
 
-/* --- readers that are too slow ----------------------------------------------------------------- */
+/* --- readers that are too slow ---------------------------------------------------------------- */
 
 /* What came: numbers, and messages without one. */
 struct reading {
@@ -330,7 +330,7 @@ static void test_sim_ws_slow_subscriber_delays_nobody(void **state)
 	sim_ws_end(&world);
 }
 
-/* --- silence ----------------------------------------------------------------------------------- */
+/* --- silence ---------------------------------------------------------------------------------- */
 
 static const per_ws_config timeouts = {
 	.idle_timeout_ms = IDLE_MS,
@@ -459,7 +459,7 @@ static void test_sim_ws_long_pause_of_ours_does_not_cut_the_peer(void **state)
 	sim_ws_end(&world);
 }
 
-/* --- closing ----------------------------------------------------------------------------------- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 /* Nobody answers the close frame, though the peer goes on talking or not. */
 static void close_unanswered(bool talks, bool is_paused)

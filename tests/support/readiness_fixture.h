@@ -62,7 +62,7 @@ struct fixture {
 
 static struct fixture *now; /* of the running test: up-calls have no other way to it */
 
-/* --- up-calls ----------------------------------------------------------------------------------- */
+/* --- up-calls --------------------------------------------------------------------------------- */
 
 struct per__sock *per__on_accept(struct per__loop *loop, struct per__listener *listener, int fd)
 {
@@ -140,7 +140,7 @@ void per__on_wake(struct per__loop *loop)
 	now->wakes++;
 }
 
-/* --- the fixture -------------------------------------------------------------------------------- */
+/* --- the fixture ------------------------------------------------------------------------------ */
 
 static const struct per__log no_log;
 
@@ -282,7 +282,7 @@ static inline uint64_t syscalls(const struct fixture *fx)
 	return per__counter_read(&fx->loop.counters.syscalls);
 }
 
-/* --- one table for every backend ---------------------------------------------------------------- */
+/* --- one table for every backend -------------------------------------------------------------- */
 
 #define ON(backend, test) { backend ": " #test, test_readiness_##test, NULL, NULL, NULL },
 #define ON_EPOLL(test) ON("epoll", test)

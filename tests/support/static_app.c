@@ -38,7 +38,7 @@ struct swap {
 	atomic_uint workers_left;
 };
 
-/* --- requests ------------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static int reply_stats(per_req *req, per_static *files)
 {
@@ -86,7 +86,7 @@ static int on_request(per_req *req, void *user)
 	return per_reply(req, 404, PER_S("text/plain"), PER_S("no such path\n"));
 }
 
-/* --- replacing the directory ---------------------------------------------------------------------------- */
+/* --- replacing the directory ------------------------------------------------------------------ */
 
 static void swap_one(unsigned worker, void *arg)
 {
@@ -130,7 +130,7 @@ static void *signal_main(void *arg)
 	return arg;
 }
 
-/* --- command line --------------------------------------------------------------------------------------- */
+/* --- command line ----------------------------------------------------------------------------- */
 
 #define NUMBER(name, where)                                          \
 	{                                                            \

@@ -15,7 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 
-/* --- routing --------------------------------------------------------------------------------------- */
+/* --- routing ---------------------------------------------------------------------------------- */
 
 struct route {
 	const char *path; /* up to the second slash */
@@ -182,7 +182,7 @@ static void app_worker_exit(unsigned worker, void *state, void *user)
 		COUNT(app->counts.exit);
 }
 
-/* --- command line and life ------------------------------------------------------------------------- */
+/* --- command line and life -------------------------------------------------------------------- */
 
 #define FIELD(name) offsetof(per_config, name), sizeof(((per_config *)0)->name)
 

@@ -23,7 +23,7 @@
 #define PATTERN_BYTES (PERIOD + (1u << 20))
 #define ERRORS_MAX 16
 
-/* --- what is counted, and what the threads share --------------------------------------------------- */
+/* --- what is counted, and what the threads share ---------------------------------------------- */
 
 struct counts {
 	uint64_t seen, done, stray, lent, released, posted, ran, gone, writable;

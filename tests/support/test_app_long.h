@@ -9,7 +9,7 @@
 
 #include "test_app.h"
 
-/* --- bodies by reference and in pieces ------------------------------------------------------------- */
+/* --- bodies by reference and in pieces -------------------------------------------------------- */
 
 static int on_ref(per_req *req, struct app *app)
 {
@@ -113,7 +113,7 @@ static int on_over(per_req *req, struct app *app)
 	return per_end(req);
 }
 
-/* --- answers from another thread ------------------------------------------------------------------- */
+/* --- answers from another thread -------------------------------------------------------------- */
 
 static void job_put(struct app *app, struct job *job)
 {
@@ -284,7 +284,7 @@ static int on_held(per_req *req, struct app *app)
 	return reply_text(req, text);
 }
 
-/* --- request bodies -------------------------------------------------------------------------------- */
+/* --- request bodies --------------------------------------------------------------------------- */
 
 static int on_echo(per_req *req, struct app *app)
 {

@@ -9,7 +9,7 @@
 
 #include "test_app.h"
 
-/* --- simple answers -------------------------------------------------------------------------------- */
+/* --- simple answers --------------------------------------------------------------------------- */
 
 static int on_hello(per_req *req, struct app *app)
 {
@@ -182,7 +182,7 @@ static int on_stop(per_req *req, struct app *app)
 	return reply_text(req, "stopping\n");
 }
 
-/* --- what a request looks like --------------------------------------------------------------------- */
+/* --- what a request looks like ---------------------------------------------------------------- */
 
 static int put(char *text, size_t cap, int len, const char *name, per_str value)
 {

@@ -65,7 +65,7 @@ static int ws_result(struct ws_results *results, int err)
 	return err;
 }
 
-/* --- hooks ----------------------------------------------------------------------------------------- */
+/* --- hooks ------------------------------------------------------------------------------------ */
 
 static int ws_say(per_ws *ws, const char *text)
 {
@@ -165,7 +165,7 @@ static void ws_on_piece(per_ws *ws, per_ws_type type, void *data, size_t len, bo
 	ws_say(ws, text);
 }
 
-/* --- commands -------------------------------------------------------------------------------------- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 /* count messages "NUMBER xxx" of size bytes. */
 static void ws_flood(per_ws *ws, const char *args)
@@ -368,7 +368,7 @@ static void ws_on_message(per_ws *ws, per_ws_type type, void *data, size_t len, 
 		memset(data, 'z', len); /* it is ours until we return */
 }
 
-/* --- handshakes ------------------------------------------------------------------------------------ */
+/* --- handshakes ------------------------------------------------------------------------------- */
 
 static unsigned setting(per_req *req, const char *name)
 {
@@ -541,7 +541,7 @@ static int on_ws(per_req *req, struct app *app)
 	return err;
 }
 
-/* --- from other threads ---------------------------------------------------------------------------- */
+/* --- from other threads ----------------------------------------------------------------------- */
 
 struct ws_thread {
 	struct ws_thread *next;
@@ -713,7 +713,7 @@ static int on_ws_closes(per_req *req, struct app *app)
 	return err;
 }
 
-/* --- life ------------------------------------------------------------------------------------------ */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static struct ws_app *ws_app_new(struct app *app)
 {

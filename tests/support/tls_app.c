@@ -28,7 +28,7 @@ static struct app {
 	per_server *server;
 } app;
 
-/* --- what was negotiated ------------------------------------------------------------------------------ */
+/* --- what was negotiated ---------------------------------------------------------------------- */
 
 static int reply_info(per_req *req)
 {
@@ -59,7 +59,7 @@ static int reply_stats(per_req *req)
 	return len < 0 ? len : per_reply(req, 200, PER_S("text/plain"), per_str_make(text, (size_t)len));
 }
 
-/* --- reloads ------------------------------------------------------------------------------------------ */
+/* --- reloads ---------------------------------------------------------------------------------- */
 
 struct reload {
 	per_ref ref;
@@ -115,7 +115,7 @@ static int on_request(per_req *req, void *user)
 	return reply_info(req);
 }
 
-/* --- command line ------------------------------------------------------------------------------------- */
+/* --- command line ----------------------------------------------------------------------------- */
 
 static per_tls_client_auth auth_of(const char *word)
 {

@@ -76,10 +76,7 @@ static inline int world_free(void **state)
 	return 0;
 }
 
-/*
- * --- a server without a socket
- * ----------------------------------------------------------------------------
- */
+/* --- a server without a socket ---------------------------------------------------------------- */
 
 /* What the workers of a server share, and the contexts of two of them. */
 struct server {
@@ -129,10 +126,7 @@ static inline void server_close(struct server *server)
 	per__tls_tickets_free(server->tickets);
 }
 
-/*
- * --- a client, and what became of it
- * ----------------------------------------------------------------------
- */
+/* --- a client, and what became of it ---------------------------------------------------------- */
 
 struct client {
 	const char *name;    /* SNI; NULL: none */

@@ -116,7 +116,7 @@ static bool has_ipv6(void)
 	return works;
 }
 
-/* --- TCP ---------------------------------------------------------------------------------------- */
+/* --- TCP -------------------------------------------------------------------------------------- */
 
 static void test_listen_port_zero_takes_a_port_and_says_which(void **state)
 {
@@ -262,7 +262,7 @@ static void test_listen_foreign_address_is_an_error(void **state)
 	expect_failure(&addr, PER_EADDR, strerror(EADDRNOTAVAIL));
 }
 
-/* --- unix sockets ------------------------------------------------------------------------------- */
+/* --- unix sockets ----------------------------------------------------------------------------- */
 
 struct folder {
 	char path[64], text[128]; /* text: the address of a socket in it */
@@ -415,7 +415,7 @@ static void test_listen_abstract_name_works(void **state)
 	assert_int_equal(client_to(&addr), -ECONNREFUSED);
 }
 
-/* --- inherited ---------------------------------------------------------------------------------- */
+/* --- inherited -------------------------------------------------------------------------------- */
 
 static struct per__addr inherited(int fd)
 {
@@ -485,7 +485,7 @@ static void test_listen_inherited_descriptor_of_another_kind_is_refused(void **s
 	assert_int_equal(fds_open(), before);
 }
 
-/* --- the rest ----------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void test_listen_peer_is_the_clients_address(void **state)
 {

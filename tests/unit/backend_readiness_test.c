@@ -6,7 +6,7 @@
 #include "support/readiness_fixture.h"
 #include <arpa/inet.h>
 
-/* --- receiving ---------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 static void test_readiness_flood_takes_turns(void **state)
 {
@@ -129,7 +129,7 @@ static void test_readiness_end_behind_a_full_turn_is_delivered(void **state)
 	fixture_close(&fx);
 }
 
-/* --- pausing ------------------------------------------------------------------------------------ */
+/* --- pausing ---------------------------------------------------------------------------------- */
 
 static void test_readiness_paused_edge_is_delivered_by_resume(void **state)
 {
@@ -217,7 +217,7 @@ static void test_readiness_reset_after_the_end_closes_once(void **state)
 	fixture_close(&fx);
 }
 
-/* --- sending ------------------------------------------------------------------------------------ */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 /* Fills out with numbers that depend on their place, cut into the connection's whole iovec array. */
 static void send_numbered(struct fixture *fx, struct conn *conn, uint8_t *out, size_t len)
@@ -394,7 +394,7 @@ static void test_readiness_send_to_a_reset_peer_closes_once(void **state)
 	fixture_close(&fx);
 }
 
-/* --- closing ------------------------------------------------------------------------------------ */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 static void close_the_victim(struct fixture *fx, struct conn *conn, const uint8_t *data, size_t len)
 {
@@ -590,7 +590,7 @@ static void test_readiness_ten_thousand_connections_leak_nothing(void **state)
 	fixture_close(&fx);
 }
 
-/* --- waking and waiting ------------------------------------------------------------------------- */
+/* --- waking and waiting ----------------------------------------------------------------------- */
 
 struct waker {
 	struct fixture *fx;

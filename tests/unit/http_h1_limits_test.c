@@ -111,7 +111,7 @@ static void test_h1_limits_and_errors_come_in_byte_order(void **state)
 	}
 }
 
-/* --- every byte at every place ----------------------------------------------------------------------- */
+/* --- every byte at every place ---------------------------------------------------------------- */
 
 /* A head whose target, name and value are long enough for several blocks; where each begins. */
 static const char long_head[] =

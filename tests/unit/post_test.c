@@ -77,7 +77,7 @@ static void server_stop(void)
 	pthread_join(test.runner, NULL);
 }
 
-/* --- what is posted ---------------------------------------------------------------------------- */
+/* --- what is posted --------------------------------------------------------------------------- */
 
 static void note(unsigned worker, void *arg)
 {
@@ -112,7 +112,7 @@ static void leave_it(unsigned worker, void *arg)
 	sem_post(&test.entered);
 }
 
-/* --- tests ------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void test_post_runs_on_the_worker_that_was_named(void **state)
 {

@@ -128,7 +128,7 @@ static per_access_log_stats stats_of(per_access_log *log)
 		(void)poll(NULL, 0, 1); \
 	}
 
-/* --- what was written -------------------------------------------------------------------------- */
+/* --- what was written ------------------------------------------------------------------------- */
 
 /* Every line of a file is whole; adds the number of each to seen. Returns how many there are. */
 static uint64_t file_lines(const char *path, uint64_t *sum)
@@ -208,7 +208,7 @@ static void test_log_idle_thread_sleeps_and_wakes(void **state)
 	assert_int_equal(per_access_log_close(log), 0);
 }
 
-/* --- many workers, files renamed --------------------------------------------------------------- */
+/* --- many workers, files renamed -------------------------------------------------------------- */
 
 #define THREAD_LINES 60000u
 
@@ -310,7 +310,7 @@ static void test_log_more_workers_than_rings_are_counted(void **state)
 	fake_free(fake);
 }
 
-/* --- files that take nothing ------------------------------------------------------------------- */
+/* --- files that take nothing ------------------------------------------------------------------ */
 
 static void fifo_make(void)
 {
@@ -493,7 +493,7 @@ static void test_log_disk_full_is_counted_and_told_once(void **state)
 	assert_true(lines > 600);
 }
 
-/* --- a file system that fills up --------------------------------------------------------------- */
+/* --- a file system that fills up -------------------------------------------------------------- */
 
 #define SMALL_BYTES 1000u
 #define SMALL_LINES 100u
@@ -604,7 +604,7 @@ static void test_log_short_write_then_the_same_file_begins_a_line(void **state)
 	assert_int_equal(whole, SMALL_LINES - 1);
 }
 
-/* --- opening ----------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static void test_log_reopen_that_fails_keeps_the_old_file(void **state)
 {
@@ -667,7 +667,7 @@ static void test_log_open_errors(void **state)
 	assert_int_equal(per_access_log_close(NULL), 0);
 }
 
-/* --- around each test -------------------------------------------------------------------------- */
+/* --- around each test ------------------------------------------------------------------------- */
 
 static int setup(void **state)
 {

@@ -113,7 +113,7 @@ static void test_ring_wraps_at_every_place(void **state)
 	per__access_ring_free(ring);
 }
 
-/* --- both sides at once ------------------------------------------------------------------------ */
+/* --- both sides at once ----------------------------------------------------------------------- */
 
 #define LINES 200000u
 

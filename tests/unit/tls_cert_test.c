@@ -114,10 +114,7 @@ static void refused(const per_tls_cert *cert, const char *first, const char *sec
 	config_refused(&(per_tls_config){ .certs = cert, .cert_count = 1 }, false, first, second);
 }
 
-/*
- * --- files
- * ------------------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static void test_cert_good_is_accepted_quietly(void **state)
 {
@@ -228,10 +225,7 @@ static void test_key_behind_parameters_is_read(void **state)
 	accepts(&(per_tls_cert){ .cert_file = world->leaf_file, .key_file = path }, true, &said);
 }
 
-/*
- * --- keys and chains
- * --------------------------------------------------------------------------------------
- */
+/* --- keys and chains -------------------------------------------------------------------------- */
 
 static void test_key_of_another_certificate_is_refused(void **state)
 {
@@ -358,10 +352,7 @@ static void test_key_kinds_are_accepted(void **state)
 	}
 }
 
-/*
- * --- dates and doubts
- * -------------------------------------------------------------------------------------
- */
+/* --- dates and doubts ------------------------------------------------------------------------- */
 
 static void test_dates_warn_at_the_start_and_refuse_a_reload(void **state)
 {
@@ -416,10 +407,7 @@ static void test_doubts_are_logged(void **state)
 	assert_string_equal(said.log, "");
 }
 
-/*
- * --- names
- * ------------------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* The file of the certificate of one kind for a name, as an index; -1: none. */
 static long cert_for(const struct per__tls_store *store, const char *name, enum per__tls_kind kind)
@@ -545,10 +533,7 @@ static void test_one_kind_twice_keeps_the_first_and_warns(void **state)
 	per__tls_store_drop(store);
 }
 
-/*
- * --- client authorities and numbers
- * -----------------------------------------------------------------------
- */
+/* --- client authorities and numbers ----------------------------------------------------------- */
 
 static void test_client_authorities_are_read(void **state)
 {

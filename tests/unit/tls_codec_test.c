@@ -178,10 +178,7 @@ static void begin(struct world *world, struct server *server, per_tls_client_aut
 			    });
 }
 
-/*
- * --- tests
- * ------------------------------------------------------------------------------------------------
- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *name;
@@ -405,10 +402,7 @@ static void test_codec_small_fragments_are_kept_to(void **state)
 	server_close(&server);
 }
 
-/*
- * --- 0-RTT
- * ------------------------------------------------------------------------------------------------
- */
+/* --- 0-RTT ------------------------------------------------------------------------------------ */
 
 static void begin_early(struct world *world, struct server *server, unsigned early_data_max)
 {

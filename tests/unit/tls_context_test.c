@@ -7,10 +7,7 @@
 
 #include "support/tls_meet.h"
 
-/*
- * --- names and kinds of keys
- * ------------------------------------------------------------------------------
- */
+/* --- names and kinds of keys ------------------------------------------------------------------ */
 
 static void test_name_chooses_the_certificate(void **state)
 {
@@ -117,10 +114,7 @@ static void test_chain_is_the_files(void **state)
 	test_id_free(&leaf);
 }
 
-/*
- * --- versions, ciphers, protocols
- * --------------------------------------------------------------------------
- */
+/* --- versions, ciphers, protocols ------------------------------------------------------------- */
 
 static void test_version_12_only_when_asked_for(void **state)
 {
@@ -234,10 +228,7 @@ static void test_alpn_chooses_http1_or_refuses(void **state)
 	server_close(&server);
 }
 
-/*
- * --- client certificates
- * ----------------------------------------------------------------------------------
- */
+/* --- client certificates ---------------------------------------------------------------------- */
 
 enum who { WHO_NONE, WHO_VALID, WHO_EXPIRED, WHO_FOREIGN, WHO_SELF, WHO_CNT };
 

@@ -292,7 +292,7 @@ static void test_direct_records_without_content_are_counted(void **state)
 	end_free(server);
 }
 
-/* --- what a peer must not send ----------------------------------------------------------------- */
+/* --- what a peer must not send ---------------------------------------------------------------- */
 
 /* What the client sends breaks the server with that alert, and every later call says so too. */
 static void expect_alert(uint8_t type, const void *data, size_t len, int alert)

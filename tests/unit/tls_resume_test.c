@@ -7,10 +7,7 @@
 
 #include "support/tls_meet.h"
 
-/*
- * --- tickets
- * ----------------------------------------------------------------------------------------------
- */
+/* --- tickets ---------------------------------------------------------------------------------- */
 
 /* Meets one worker, then another with the ticket; was it good? */
 static bool resumes(struct per__tls_ctx *first, struct per__tls_ctx *second, const struct client *client)
@@ -191,10 +188,7 @@ static void test_ticket_carries_the_clients_certificate(void **state)
 	server_close(&server);
 }
 
-/*
- * --- contexts that are replaced
- * ---------------------------------------------------------------------------
- */
+/* --- contexts that are replaced --------------------------------------------------------------- */
 
 static void contexts_replace(struct server *server, const per_tls_config *config)
 {

@@ -128,7 +128,7 @@ void ct_settle(struct ct *ct);
 int64_t ct_real_ns(void);
 int ct_open_fds(void);
 
-/* --- connections ------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 /** A zeroed, unused connection, as on_accept gives them out. NULL: none below conn_limit. */
 struct ct_conn *ct_conn_take(struct ct *ct);
@@ -146,7 +146,7 @@ void ct_close(struct ct_conn *conn, enum per__close_how how);
 /** Closes and waits for on_closed. */
 void ct_close_wait(struct ct_conn *conn, enum per__close_how how);
 
-/* --- peers ------------------------------------------------------------------------------------- */
+/* --- peers ------------------------------------------------------------------------------------ */
 
 /** Only connects; the connection is accepted in a later step. */
 void ct_peer_connect(struct ct *ct, struct ct_peer *peer);
@@ -176,7 +176,7 @@ PER_INLINE uint8_t ct_pattern(uint32_t seed, uint64_t offset)
 }
 void ct_pattern_fill(uint8_t *dst, size_t len, uint32_t seed, uint64_t offset);
 
-/* --- running ----------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 struct ct_test {
 	const char *name;

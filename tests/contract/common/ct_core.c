@@ -198,7 +198,7 @@ void per__on_wake(struct per__loop *loop)
 	up_call_end(ct);
 }
 
-/* --- down-calls -------------------------------------------------------------------------------- */
+/* --- down-calls ------------------------------------------------------------------------------- */
 
 void ct_send(struct ct_conn *conn, struct iovec *iov, uint32_t cnt)
 {

@@ -66,7 +66,7 @@ static void __attribute__((constructor)) always_ready_open(void)
 	always_ready = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
 }
 
-/* --- queues ------------------------------------------------------------------------------------- */
+/* --- queues ----------------------------------------------------------------------------------- */
 
 static struct queue *queue_find(int fd)
 {
@@ -153,7 +153,7 @@ unlock:
 	return -1;
 }
 
-/* --- changes ------------------------------------------------------------------------------------ */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 static struct file *file_at(struct queue *queue, size_t fd)
 {
@@ -327,7 +327,7 @@ static int change_all(struct queue *queue, const struct kevent *changes, int cha
 	return out;
 }
 
-/* --- events ------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 /* How many connections wait; 1 where Linux does not tell. */
 static int64_t backlog_of(int fd)
