@@ -2,8 +2,8 @@
 /*
  * tls_direct_fuzz.c - records of an established connection. Input: a byte that chooses the cut, then
  * messages: type, what is done to the record (nothing, a flipped bit, cut short, sent twice), a length,
- * content. Messages that were left alone must come out in order, up to the first that was not; after that
- * nothing may.
+ * content. Messages that were left alone must come out in order, up to the first that was not, or the last
+ * of too many without content; after that nothing may.
  */
 #include "tls/direct.h"
 
@@ -57,7 +57,8 @@ static void peer_end(struct peer *peer)
 struct script {
 	uint8_t wire[WIRE_BYTES], content[WIRE_BYTES];
 	size_t wire_len, content_len;
-	bool is_over; /* what comes from here on must not come out */
+	unsigned idle_cnt; /* records without content since the last with some */
+	bool is_over;      /* what comes from here on must not come out */
 };
 
 static void message_add(struct script *script, struct peer *client, const uint8_t *head, const uint8_t *text,
@@ -68,6 +69,7 @@ static void message_add(struct script *script, struct peer *client, const uint8_
 	const unsigned deed = head[0] >> 6;
 	uint8_t *record = script->wire + script->wire_len;
 	size_t n = per__record_seal(&client->direct.records, type, text, len, record);
+	bool is_idle = false;
 
 	require(n == len + 22);
 	while (type == 0 && len > 0) /* padding: what stands before it is the type */
@@ -75,10 +77,14 @@ static void message_add(struct script *script, struct peer *client, const uint8_
 	if (!script->is_over && type == 23 && deed == 0) {
 		memcpy(script->content + script->content_len, text, len);
 		script->content_len += len;
+		is_idle = len == 0;
 	} else if (type == 22 && deed == 0 && len == 5 && text[0] == 24 && text[1] + text[2] == 0 &&
 		   text[3] == 1 && text[4] <= 1) {
 		require(per__record_key_update(&client->direct.records, &client->direct.records.seal));
-	} else if (!(type == 21 && deed == 0 && len == 2 && text[1] == PER__ALERT_USER_CANCELED)) {
+		is_idle = true;
+	} else if (type == 21 && deed == 0 && len == 2 && text[1] == PER__ALERT_USER_CANCELED) {
+		is_idle = true;
+	} else {
 		/* A copy's first half is good, and so is a cut record's absence of anything behind it. */
 		if (!script->is_over && type == 23 && deed == 2) {
 			memcpy(script->content + script->content_len, text, len);
@@ -86,6 +92,9 @@ static void message_add(struct script *script, struct peer *client, const uint8_
 		}
 		script->is_over = true;
 	}
+	script->idle_cnt = is_idle ? script->idle_cnt + 1 : 0;
+	if (script->idle_cnt > PER__IDLE_RECORDS_MAX)
+		script->is_over = true;
 	if (deed == 1)
 		record[head[1] % n] ^= (uint8_t)(1u << head[1] % 8);
 	if (deed == 2) {

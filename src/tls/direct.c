@@ -18,12 +18,6 @@
 #define KEY_UPDATE 24
 #define KEY_UPDATE_BYTES 5u
 
-/*
- * So many records without content may come in a row: empty ones, KeyUpdates, alerts that mean nothing. Each
- * costs its sender less than us, a KeyUpdate two new keys.
- */
-#define IDLE_RECORDS_MAX 32u
-
 static void partial_free(struct per__direct *direct)
 {
 	OPENSSL_free(direct->partial);
@@ -38,10 +32,7 @@ void per__direct_end(struct per__direct *direct)
 	per__records_end(&direct->records);
 }
 
-/*
- * --- messages of TLS itself
- * ------------------------------------------------------------------------------
- */
+/* --- messages of TLS itself ------------------------------------------------------------------- */
 
 /* Seals a short message and puts it out. */
 static bool message_send(struct per__direct *direct, struct per__tls_line *line, uint8_t type,
@@ -141,10 +132,7 @@ static int alert_arrived(struct per__direct *direct, struct per__tls_line *line,
 	return PER_EPROTO;
 }
 
-/*
- * --- records
- * -----------------------------------------------------------------------------------------------
- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 /* Reads a header. What can be no record is not waited for. Returns 0 or an alert. */
 static inline int head_read(const uint8_t *head, size_t *bytes)
@@ -239,7 +227,7 @@ int per__direct_open(struct per__direct *direct, struct per__tls_line *line, uin
 		} else {
 			result = broken(direct, line, PER__ALERT_UNEXPECTED_MESSAGE);
 		}
-		if (result == 0 && ++direct->idle_cnt > IDLE_RECORDS_MAX)
+		if (result == 0 && ++direct->idle_cnt > PER__IDLE_RECORDS_MAX)
 			result = broken(direct, line, PER__ALERT_UNEXPECTED_MESSAGE);
 		if (result != 0)
 			return result;

@@ -13,6 +13,12 @@
 #include "tls/record.h"
 #include "tls/tls.h"
 
+/*
+ * So many records without content may come in a row: empty ones, KeyUpdates, alerts that mean nothing. Each
+ * costs its sender less than us, a KeyUpdate two new keys.
+ */
+#define PER__IDLE_RECORDS_MAX 32u
+
 struct per__direct {
 	struct per__records records;
 	uint8_t *partial;     /* a record that has not come whole, or the one that was opened last; or NULL */
