@@ -100,14 +100,14 @@ static SSL_verify_cb verify_callback(per_tls_client_auth auth)
 	return auth == PER_TLS_CLIENT_OPTIONAL ? client_accept_any : NULL;
 }
 
-/* Gives a connection the certificates of a host, in place of the first host's. */
+/* Gives a connection the certificates of a host, in place of those that it has. */
 static bool host_enter(SSL *ssl, struct per__tls_ctx *ctx, const struct per__tls_host *host)
 {
 	const struct per__tls_store *store = ctx->store;
 	const struct per__tls_realm *realm = &store->realms[host->realm];
 
 	SSL_certs_clear(ssl);
-	if (host->realm != store->hosts[store->first].realm) {
+	if (SSL_get_SSL_CTX(ssl) != ctx->realms[host->realm]) {
 		if (SSL_set_SSL_CTX(ssl, ctx->realms[host->realm]) == NULL)
 			return false;
 		SSL_set_verify(ssl, verify_mode(realm->auth), verify_callback(realm->auth));
@@ -136,6 +136,8 @@ static int hello_arrived(SSL *ssl, int *alert, void *arg)
 	size_t ext_len, name_len = 0;
 	uint32_t index = PER__TLS_NAME_NONE;
 	const struct per__tls_host *host;
+	/* A second ClientHello, behind a HelloRetryRequest: its name may be another one. */
+	bool is_again = SSL_get_pending_cipher(ssl) != NULL;
 
 	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &ext_len) == 1 &&
 	    per__tls_name_extract(ext, ext_len, &name, &name_len))
@@ -147,7 +149,7 @@ static int hello_arrived(SSL *ssl, int *alert, void *arg)
 	index = index != PER__TLS_NAME_NONE ? index : store->first;
 	host = &store->hosts[index];
 	*alert = SSL_AD_INTERNAL_ERROR;
-	if (index != store->first && !host_enter(ssl, ctx, host))
+	if ((index != store->first || is_again) && !host_enter(ssl, ctx, host))
 		return SSL_CLIENT_HELLO_ERROR;
 	return session_bind(ssl, &store->realms[host->realm], name, name_len) ? SSL_CLIENT_HELLO_SUCCESS
 									      : SSL_CLIENT_HELLO_ERROR;

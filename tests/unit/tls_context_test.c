@@ -380,6 +380,59 @@ static void test_client_certificates_by_name(void **state)
 	server_close(&server);
 }
 
+/*
+ * RFC 8446 section 4.1.2: a client that is asked for another key share sends its ClientHello again, and
+ * may not change the name in it. One that does gets what the second name has, certificate and questions.
+ */
+static struct outcome meet_and_rename(struct server *server, const char *first, const char *second)
+{
+	struct outcome outcome = { .alert = -1 };
+	SSL_CTX *client_ctx = client_context(&(struct client){ .version = TLS1_3_VERSION });
+	SSL *ours = per__tls_ctx_open(server->workers[0]), *ssl = SSL_new(client_ctx);
+
+	SSL_set_bio(ours, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	SSL_set_app_data(ssl, &outcome);
+	SSL_set_connect_state(ssl);
+	assert_int_equal(SSL_set1_groups_list(ssl, "P-521:X25519"), 1); /* the first is not the server's */
+	assert_int_equal(SSL_set_tlsext_host_name(ssl, first), 1);
+	(void)SSL_do_handshake(ssl);
+	pump(ssl, ours);
+	(void)SSL_do_handshake(ours);
+	assert_int_equal(SSL_set_tlsext_host_name(ssl, second), 1);
+	pump(ours, ssl);
+	outcome.is_complete = converse(ssl, ours);
+	if (outcome.is_complete)
+		outcome_read(&outcome, ssl, ours);
+	SSL_SESSION_free(outcome.session);
+	outcome.session = NULL;
+	SSL_free(ssl);
+	SSL_CTX_free(client_ctx);
+	per__tls_ctx_close(ours);
+	return outcome;
+}
+
+static void test_name_changed_after_a_retry_gets_nothing_of_the_first(void **state)
+{
+	static const char *const names[] = { "a.example", "b.example", "unknown.example" };
+	struct world *world = *state;
+	const per_tls_cert certs[] = { { .cert_file = world->a_file,
+					 .client_auth = PER_TLS_CLIENT_REQUIRED,
+					 .client_ca_file = world->root_file },
+				       { .cert_file = world->b_file } };
+	struct server server;
+
+	server_open(&server, &(per_tls_config){ .certs = certs, .cert_count = 2 });
+	for (size_t i = 0; i < PER_ARRAY_LEN(names); i++) {
+		assert_int_equal(meet_and_rename(&server, names[i], "a.example").alert,
+				 SSL_AD_CERTIFICATE_REQUIRED);
+		assert_int_equal(meet_and_rename(&server, names[i], "unknown.example").alert,
+				 SSL_AD_CERTIFICATE_REQUIRED);
+		assert_string_equal(meet_and_rename(&server, names[i], "b.example").subject, "b");
+	}
+	server_close(&server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -397,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_client_required_refuses),
 		cmocka_unit_test(test_client_purpose_and_depth_count),
 		cmocka_unit_test(test_client_certificates_by_name),
+		cmocka_unit_test(test_name_changed_after_a_retry_gets_nothing_of_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, world_make, world_free);
