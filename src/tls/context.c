@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SECOND_NS INT64_C(1000000000)
+
 struct per__tls_ctx {
 	uint32_t refs; /* the worker, and each SSL */
 	bool is_strict_sni;
@@ -30,6 +32,13 @@ struct per__tls_ctx {
 	struct per__tls_ticket_view view;
 	EVP_CIPHER *ticket_cipher;
 	const int64_t *now_ns;
+};
+
+/* What a making has to hand down. */
+struct making {
+	struct per__tls_ctx *ctx;
+	const per_tls_config *config;
+	struct per__tls_check say; /* for per__tls_fail() */
 };
 
 static struct per__tls_ctx *ctx_of(const SSL *ssl)
@@ -208,8 +217,71 @@ static int ticket_key_choose(SSL *ssl, unsigned char *name, unsigned char *iv, E
 	return is_current && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
 
-static bool tickets_set_up(SSL_CTX *ssl_ctx, const per_tls_config *config)
+/* Until when the certificates that have vouched for a client are good, as a time of the worker. */
+static int64_t vouched_until(const SSL *ssl, const struct per__tls_ctx *ctx)
 {
+	int64_t left_s = SSL_SESSION_get_timeout(SSL_get0_session(ssl));
+	STACK_OF(X509) *chain = SSL_get_verify_result(ssl) == X509_V_OK ? SSL_get0_verified_chain(ssl) : NULL;
+	int days, seconds;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		const ASN1_TIME *end = X509_get0_notAfter(sk_X509_value(chain, i));
+
+		if (ASN1_TIME_diff(&days, &seconds, NULL, end) != 1)
+			return *ctx->now_ns;
+		left_s = PER_MIN(left_s, days * INT64_C(86400) + seconds);
+	}
+	return *ctx->now_ns + left_s * SECOND_NS;
+}
+
+/*
+ * OpenSSL: a ticket is to be made. Each new one is good for a whole lifetime again, so a client that keeps
+ * coming back would never be asked for its certificate again (RFC 8446 section 4.6.1): the ticket carries how
+ * far that may go, and the ones that follow it carry the same.
+ */
+static int ticket_made(SSL *ssl, void *arg)
+{
+	SSL_SESSION *session = SSL_get_session(ssl);
+	int64_t until_ns;
+
+	if (SSL_session_reused(ssl) == 1 || SSL_SESSION_get0_peer(session) == NULL)
+		return 1;
+	until_ns = vouched_until(ssl, arg);
+	return SSL_SESSION_set1_ticket_appdata(session, &until_ns, sizeof(until_ns));
+}
+
+static bool is_vouched_for(SSL_SESSION *session, const struct per__tls_ctx *ctx)
+{
+	int64_t until_ns;
+	void *data;
+	size_t len;
+
+	if (SSL_SESSION_get0_peer(session) == NULL)
+		return true;
+	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof(until_ns))
+		return false;
+	memcpy(&until_ns, data, sizeof(until_ns));
+	return *ctx->now_ns < until_ns;
+}
+
+/* OpenSSL: a ticket was presented, and opened or not. */
+static SSL_TICKET_RETURN ticket_arrived(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+					size_t name_len, SSL_TICKET_STATUS status, void *arg)
+{
+	bool is_opened = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+
+	(void)ssl;
+	(void)name;
+	(void)name_len;
+	if (!is_opened || !is_vouched_for(session, arg))
+		return SSL_TICKET_RETURN_IGNORE_RENEW; /* a full handshake, and a new ticket */
+	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+static bool tickets_set_up(SSL_CTX *ssl_ctx, const struct making *making)
+{
+	const per_tls_config *config = making->config;
+
 	if (config->tickets_off) {
 		SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_TICKET);
 		return SSL_CTX_set_num_tickets(ssl_ctx, 0) == 1;
@@ -221,18 +293,12 @@ static bool tickets_set_up(SSL_CTX *ssl_ctx, const per_tls_config *config)
 		SSL_CTX_set_max_early_data(ssl_ctx, config->early_data_max);
 		SSL_CTX_set_recv_max_early_data(ssl_ctx, config->early_data_max);
 	}
-	return SSL_CTX_set_num_tickets(ssl_ctx, config->ticket_count) == 1 &&
+	return SSL_CTX_set_session_ticket_cb(ssl_ctx, ticket_made, ticket_arrived, making->ctx) == 1 &&
+	       SSL_CTX_set_num_tickets(ssl_ctx, config->ticket_count) == 1 &&
 	       SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl_ctx, ticket_key_choose) == 1;
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
-
-/* What a making has to hand down. */
-struct making {
-	struct per__tls_ctx *ctx;
-	const per_tls_config *config;
-	struct per__tls_check say; /* for per__tls_fail() */
-};
 
 /* OpenSSL passes over the names of suites that it does not know: says which. */
 static int suites_check(SSL_CTX *ssl_ctx, const struct making *making)
@@ -315,7 +381,7 @@ static int ssl_ctx_make(SSL_CTX **out, const struct per__tls_realm *realm, const
 	err = ciphers_set_up(ssl_ctx, making);
 	if (err == 0)
 		err = realm_set_up(ssl_ctx, realm, making);
-	if (err == 0 && !tickets_set_up(ssl_ctx, making->config))
+	if (err == 0 && !tickets_set_up(ssl_ctx, making))
 		err = PER_ENOMEM;
 	return err;
 }

@@ -188,6 +188,56 @@ static void test_ticket_carries_the_clients_certificate(void **state)
 	server_close(&server);
 }
 
+/* Comes back with a ticket, and takes the new one. */
+static bool comes_back(struct server *server, SSL_SESSION **session)
+{
+	int version = SSL_SESSION_get_protocol_version(*session);
+	struct outcome outcome =
+		meet(server->workers[0], &(struct client){ .session = *session, .version = version });
+
+	if (outcome.session != NULL) {
+		SSL_SESSION_free(*session);
+		*session = outcome.session;
+	}
+	return outcome.is_complete && outcome.is_resumed;
+}
+
+/* RFC 8446 section 4.6.1: renewing tickets does not make a certificate good for ever. */
+static void test_ticket_vouches_no_longer_than_its_certificate_may(void **state)
+{
+	struct world *world = *state;
+	struct test_id brief = test_id_make(&(struct test_spec){
+		.subject = "brief client", .issuer = &world->root, .begin_s = -3600, .end_s = 7200 });
+	const struct test_id *const ids[] = { &world->client, &brief };
+	static const int64_t ends_s[] = { 43200, 7190 };
+	const per_tls_cert cert = { .cert_file = world->a_file };
+	struct server server;
+
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		for (unsigned i = 0; i < PER_ARRAY_LEN(ids); i++) {
+			struct client client = { .id = ids[i], .version = version };
+			SSL_SESSION *session;
+
+			server_open(&server, &(per_tls_config){ .certs = &cert,
+								.cert_count = 1,
+								.tls12 = true,
+								.client_auth = PER_TLS_CLIENT_REQUIRED,
+								.client_ca_file = world->root_file });
+			session = meet(server.workers[0], &client).session;
+			assert_non_null(session);
+			for (int n = 0; n < 4; n++) {
+				server.now_ns += ends_s[i] / 4 * SECOND_NS - 1;
+				assert_true(comes_back(&server, &session));
+			}
+			server.now_ns += 100 * SECOND_NS;
+			assert_false(comes_back(&server, &session));
+			SSL_SESSION_free(session);
+			server_close(&server);
+		}
+	}
+	test_id_free(&brief);
+}
+
 /* --- contexts that are replaced --------------------------------------------------------------- */
 
 static void contexts_replace(struct server *server, const per_tls_config *config)
@@ -266,6 +316,7 @@ int main(void)
 		cmocka_unit_test(test_ticket_key_grows_old),
 		cmocka_unit_test(test_ticket_is_for_one_name_only),
 		cmocka_unit_test(test_ticket_carries_the_clients_certificate),
+		cmocka_unit_test(test_ticket_vouches_no_longer_than_its_certificate_may),
 		cmocka_unit_test(test_replaced_contexts_accept_old_tickets),
 		cmocka_unit_test(test_replaced_contexts_live_as_long_as_connections),
 	};
