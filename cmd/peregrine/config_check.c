@@ -116,7 +116,9 @@ static void check_log(const char *file, const char *path, struct complaints *com
 	else if (!S_ISDIR(info.st_mode))
 		complain(complaints, path, "\"%.200s\": not a directory", folder);
 	else if (stat(file, &info) == 0 && S_ISDIR(info.st_mode))
-		complain(complaints, path, "\"%.200s\": is a directory", file);
+		complain(complaints, path, "\"%.200s\": is a directory; expected a file", file);
+	else if (stat(file, &info) == 0 && S_ISSOCK(info.st_mode))
+		complain(complaints, path, "\"%.200s\": is a socket; expected a file or a FIFO", file);
 }
 
 static void check_process(const struct config *config, struct complaints *complaints)

@@ -6,7 +6,9 @@
 #include "probe.h"
 #include "program.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define EXIT_ERROR 1
 #define EXIT_USAGE 2
@@ -46,11 +48,23 @@ static int act(const struct options *options, const struct activation *activatio
 	return status;
 }
 
+/* What was closed by whoever started it must not become a socket, that lines of the log would then go to. */
+static void standard_fill(void)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		;
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
 	struct activation activation;
 
+	standard_fill();
 	if (!options_parse(&options, argc, argv))
 		return EXIT_USAGE;
 	switch (options.action) {

@@ -44,6 +44,8 @@ static void add_process(struct text *text, struct program *program)
 	add_one(text, "reload_last_good_time_seconds", "gauge",
 		"since when the configuration is in use, in seconds since 1970",
 		(double)atomic_load(&reloads->last_good_s));
+	add_one(text, "log_lost_total", "counter", "lines of the program's own log that were lost",
+		(double)atomic_load(&program->logger.lost));
 }
 
 static void add_files(struct text *text, struct program *program)

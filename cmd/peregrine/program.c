@@ -166,7 +166,8 @@ static bool make(struct program *program)
 	if (!server_make(program) || !privilege_drop(program->started, &program->logger))
 		return false;
 	reload_check(program);
-	return logger_open(&program->logger, program->started->log.path) && site_make(program);
+	return logger_open(&program->logger, program->started->log.path) && logger_start(&program->logger) &&
+	       site_make(program);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -235,7 +236,8 @@ int program_run(const struct options *options, const struct activation *activati
 	signals_block();
 	is_good = make(program) && run(program);
 	unmake(program);
-	free(program);
+	if (logger_end(&program->logger))
+		free(program);
 	return is_good ? 0 : EXIT_ERROR;
 }
 

@@ -179,12 +179,13 @@ void program_reload(struct program *program)
 		return;
 	notify_reloading(&program->notify);
 	is_good = reload(program);
-	atomic_fetch_add(is_good ? &reloads->good : &reloads->bad, 1);
+	logger_say(&program->logger, is_good ? PER_LOG_INFO : PER_LOG_ERROR, "%s",
+		   is_good ? "the configuration was read again" : "the configuration stays as it was");
+	logger_flush(&program->logger); /* whoever hears of the reload finds what the log says of it */
 	atomic_store(&reloads->is_last_good, is_good);
 	if (is_good)
 		atomic_store(&reloads->last_good_s, (int64_t)time(NULL));
-	logger_say(&program->logger, is_good ? PER_LOG_INFO : PER_LOG_ERROR, "%s",
-		   is_good ? "the configuration was read again" : "the configuration stays as it was");
+	atomic_fetch_add(is_good ? &reloads->good : &reloads->bad, 1);
 	notify_send(&program->notify, "READY=1\nSTATUS=%s",
 		    is_good ? "serving" : "serving; the newest configuration is bad, see the log");
 }

@@ -132,7 +132,7 @@ typedef struct per_config {
 
 	/* --- what to do ------------------------------------------------------------------------------ */
 	per_handler handler;
-	per_log_fn log; /* default: errors and warnings to stderr */
+	per_log_fn log; /* default: errors and warnings to stderr; lost when a full pipe does not take them */
 	void *log_user;
 	/* what reaches `log`; 0 (errors) is raised to PER_LOG_WARN unless log_errors_only */
 	per_log_level log_level;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log.c - formatting a log line on the stack and handing it to the callback. Opens and rotates nothing.
+ * log.c - formatting a log line on the stack and handing it to the callback. Rotates nothing.
  */
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void per__log(const struct per__log *log, per_log_level level, const char *format, ...)
@@ -41,19 +44,39 @@ static const char *level_name(per_log_level level)
 	return "log";
 }
 
+/*
+ * Waits for no reader. O_NONBLOCK on stderr itself would be seen by everybody who has it, and poll(2) alone
+ * does not help when two threads meet: so a pipe is opened once more, with a mode of its own.
+ */
+static void stderr_write(const char *text, size_t len)
+{
+	struct pollfd waiting = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct stat info;
+	ssize_t ignored = 0; /* there is no other place to complain */
+	int fd = -1;
+
+	if (fstat(STDERR_FILENO, &info) == 0 && S_ISFIFO(info.st_mode))
+		fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0) {
+		ignored = write(fd, text, len);
+		close(fd);
+	} else if (poll(&waiting, 1, 0) != 0) {
+		ignored = write(STDERR_FILENO, text, len);
+	}
+	(void)ignored;
+}
+
 void per__log_stderr(per_log_level level, const char *line, void *user)
 {
 	char text[PER__LOG_LINE_BYTES + 64];
 	int len = snprintf(text, sizeof(text) - 1, "peregrine: %s: %s", level_name(level), line);
-	ssize_t ignored;
 
 	(void)user;
 	if (len < 0)
 		return;
 	len = PER_MIN(len, (int)sizeof(text) - 2);
 	text[len] = '\n';
-	ignored = write(STDERR_FILENO, text, (size_t)len + 1); /* there is no other place to complain */
-	(void)ignored;
+	stderr_write(text, (size_t)len + 1);
 }
 
 const char *per__log_escape(char *dst, size_t cap, const void *src, size_t len)

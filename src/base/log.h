@@ -20,7 +20,7 @@ struct per__log {
 
 void per__log(const struct per__log *log, per_log_level level, const char *format, ...) PER_PRINTF(3, 4);
 
-/** The default callback: "peregrine: warning: ..." to stderr in one write. */
+/** The default callback: "peregrine: warning: ..." to stderr in one write; lost when that would wait. */
 void per__log_stderr(per_log_level level, const char *line, void *user);
 
 /**

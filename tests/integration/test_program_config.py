@@ -5,6 +5,7 @@
 # ctest: once
 import os
 import re
+import socket
 import shutil
 import subprocess
 import sys
@@ -253,7 +254,11 @@ def addresses_and_sources_are_checked(t):
     refused(t, HOSTS + "log: {path: /no/such/log}\n", 'FILE:3: log.path: "/no/such": No such file or directory')
     refused(t, HOSTS + "access_log: {path: /etc/passwd/log}\n", 'FILE:3: access_log.path: "/etc/passwd": not a directory')
     refused(t, HOSTS + "access_log: {buffer: 100000}\n", 'FILE:3: access_log.buffer: "100000": expected a power of two')
-    refused(t, HOSTS + "access_log: {path: /etc}\n", 'FILE:3: access_log.path: "/etc": is a directory')
+    refused(t, HOSTS + "access_log: {path: /etc}\n", 'FILE:3: access_log.path: "/etc": is a directory; expected a file')
+    with Folder() as folder, socket.socket(socket.AF_UNIX) as sock:
+        path = os.path.join(folder.path, "sock")
+        sock.bind(path)
+        refused(t, HOSTS + f"log: {{path: {path}}}\n", f'FILE:3: log.path: "{path}": is a socket; expected a file or a FIFO')
 
 
 @suite.case()

@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include "support/unit.h"
 
 struct seen {
@@ -114,6 +115,36 @@ static void test_log_stderr_names_program_and_level(void **state)
 	assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
+/* A reader that has stalled costs the line, and no time; the pipe's mode, which others share, stays. */
+static void test_log_stderr_does_not_wait_for_a_reader(void **state)
+{
+	char filler[4096] = { 0 }, text[4096];
+	const char line[] = "peregrine: error: kept\n";
+	int saved = dup(STDERR_FILENO), pipe_fd[2];
+	ssize_t len;
+
+	(void)state;
+	assert_int_equal(pipe(pipe_fd), 0);
+	assert_true(dup2(pipe_fd[1], STDERR_FILENO) >= 0);
+	assert_int_equal(fcntl(pipe_fd[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(pipe_fd[1], filler, sizeof(filler)) > 0)
+		;
+	assert_int_equal(fcntl(pipe_fd[1], F_SETFL, 0), 0);
+	per__log_stderr(PER_LOG_ERROR, "lost", NULL);
+	assert_int_equal(fcntl(pipe_fd[1], F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK), 0);
+	while (read(pipe_fd[0], text, sizeof(text)) > 0)
+		assert_null(memchr(text, 'l', sizeof(text)));
+	per__log_stderr(PER_LOG_ERROR, "kept", NULL);
+	len = read(pipe_fd[0], text, sizeof(text));
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	(void)close(saved);
+	(void)close(pipe_fd[0]);
+	(void)close(pipe_fd[1]);
+	assert_int_equal(len, sizeof(line) - 1);
+	assert_memory_equal(text, line, sizeof(line) - 1);
+}
+
 static void test_log_escape_shows_what_cannot_be_printed(void **state)
 {
 	char dst[64];
@@ -169,6 +200,7 @@ int main(void)
 		cmocka_unit_test(test_log_without_callback_is_silent),
 		cmocka_unit_test(test_log_cuts_a_line_at_its_buffer),
 		cmocka_unit_test(test_log_stderr_names_program_and_level),
+		cmocka_unit_test(test_log_stderr_does_not_wait_for_a_reader),
 		cmocka_unit_test(test_log_escape_shows_what_cannot_be_printed),
 		cmocka_unit_test(test_log_escape_ends_in_dots_when_cut),
 		cmocka_unit_test(test_log_escape_never_leaves_its_buffer),
