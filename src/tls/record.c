@@ -14,6 +14,8 @@
 /* Most bytes of a HkdfLabel here: two lengths, "tls13 " and a label, no context, the counter of HKDF. */
 #define LABEL_BYTES_MAX 32u
 
+#define RECORD_COPIED_MAX 1024u
+
 /* --- keys ------------------------------------------------------------------------------------- */
 
 EVP_MAC_CTX *per__record_hmac_new(const char *digest)
@@ -139,6 +141,20 @@ static uint8_t *head_put(uint8_t *dst, size_t cipher_len)
 	return dst + PER__RECORD_HEAD;
 }
 
+/* The content, and behind it the type. A short one is copied first: a call of OpenSSL costs more. */
+static bool inner_seal(EVP_CIPHER_CTX *cipher, uint8_t type, const uint8_t *data, size_t len, uint8_t *dst)
+{
+	int n;
+
+	if (len <= RECORD_COPIED_MAX) {
+		memcpy(dst, data, len);
+		dst[len] = type;
+		return EVP_EncryptUpdate(cipher, dst, &n, dst, (int)len + 1) == 1;
+	}
+	return EVP_EncryptUpdate(cipher, dst, &n, data, (int)len) == 1 &&
+	       EVP_EncryptUpdate(cipher, dst + len, &n, &type, 1) == 1;
+}
+
 size_t per__record_seal(struct per__records *records, uint8_t type, const uint8_t *data, size_t len,
 			uint8_t *dst)
 {
@@ -153,8 +169,7 @@ size_t per__record_seal(struct per__records *records, uint8_t type, const uint8_
 	nonce_make(key, nonce);
 	if (EVP_EncryptInit_ex(cipher, NULL, NULL, NULL, nonce) != 1 ||
 	    EVP_EncryptUpdate(cipher, NULL, &n, dst, PER__RECORD_HEAD) != 1 ||
-	    (len > 0 && EVP_EncryptUpdate(cipher, pos, &n, data, (int)len) != 1) ||
-	    EVP_EncryptUpdate(cipher, pos + len, &n, &type, 1) != 1 ||
+	    !inner_seal(cipher, type, data, len, pos) ||
 	    EVP_EncryptFinal_ex(cipher, pos + len + 1, &n) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, PER__RECORD_TAG, pos + len + 1) != 1)
 		return 0;
