@@ -194,6 +194,13 @@ bool per__resp_can_send_file(const struct per_req *req)
 	       (conn->flags & PER__CONN_TLS) == 0;
 }
 
+int per__resp_check(struct per_req *req, size_t len)
+{
+	int err = write_check(req, len);
+
+	return PER_MIN(err, 0);
+}
+
 int per__resp_file(struct per_req *req, int fd, uint64_t off, uint64_t len, per_release_fn release, void *arg)
 {
 	const struct per__file_part file = { .off = off, .len = len, .fd = fd };

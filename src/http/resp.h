@@ -60,6 +60,9 @@ void per__resp_commit(struct per_req *req, size_t bytes);
 /** May per__resp_file() be called: is it no TLS, and can the backend and the thread? */
 bool per__resp_can_send_file(const struct per_req *req);
 
+/** What per__resp_file() with so many bytes would say now: 0, PER_EAGAIN (on_writable will be called), ... */
+int per__resp_check(struct per_req *req, size_t len);
+
 /**
  * As per_write_ref(), with a part of a file in place of bytes: what it is now, and in the system's
  * memory. A file that is shorter by the time it is sent cuts the connection.

@@ -131,6 +131,9 @@ struct per__flow {
 	uint32_t part;    /* which of them */
 	uint64_t pos;     /* next byte of the content */
 	bool head_is_due; /* of a part */
+	uint64_t
+		warm; /* bytes handed to the kernel in a row, each window soon after the one before; capped */
+	int64_t window_ns; /* when the last window was */
 	struct per__multipart multipart;
 	char boundary[PER__BOUNDARY_BYTES];
 };

@@ -15,6 +15,16 @@
 #define WINDOW_BYTES (1024u * 1024u) /* of a file that is handed to the kernel at once */
 #define SAMPLE_BYTES (128u * 1024u)  /* one byte in so many is looked at */
 
+/*
+ * A transfer that has found so much in the system's memory, and whose reader takes it fast, gets larger
+ * windows, and fewer bytes of them are looked at: what is sent until the next look is still younger than
+ * what waits for a slow reader.
+ */
+#define WARM_BYTES (8u * 1024u * 1024u)
+#define WARM_WINDOW_BYTES (2u * 1024u * 1024u)
+#define WARM_SAMPLE_BYTES (512u * 1024u)
+#define WARM_NS INT64_C(50000000) /* a window leaves within that time */
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static bool has_job(const struct per__flow *flow)
@@ -210,18 +220,18 @@ static int read_now(struct per__flow *flow, uint64_t left)
 /* --- by the kernel ---------------------------------------------------------------------------- */
 
 /*
- * Is this part of the file in the system's memory? A byte in each SAMPLE_BYTES is read, and the last one:
- * what is dropped from memory goes in pieces larger than that as a rule. If it is wrong the worker waits
- * for a disk once.
+ * Is this part of the file in the system's memory? A byte in each step is read, and the last one: what is
+ * dropped from memory goes in pieces larger than that as a rule. If it is wrong the worker waits for a disk
+ * once.
  */
-static bool is_in_memory(int fd, uint64_t pos, uint64_t len)
+static bool is_in_memory(int fd, uint64_t pos, uint64_t len, uint64_t step)
 {
 #ifdef RWF_NOWAIT
 	uint64_t end = pos + len;
 	uint8_t byte;
 	struct iovec iov = { &byte, 1 };
 
-	for (uint64_t at = pos; at < end; at += SAMPLE_BYTES) {
+	for (uint64_t at = pos; at < end; at += step) {
 		if (preadv2(fd, &iov, 1, (off_t)at, RWF_NOWAIT) != 1)
 			return false;
 	}
@@ -230,22 +240,41 @@ static bool is_in_memory(int fd, uint64_t pos, uint64_t len)
 	(void)fd;
 	(void)pos;
 	(void)len;
+	(void)step;
 	return false;
 #endif
+}
+
+/* Counts a window that was found in memory; the count begins again when the last one has left slowly. */
+static void warm_count(struct per__flow *flow, uint64_t len)
+{
+	int64_t now_ns = flow->shard->worker->loop.now_ns;
+
+	if (now_ns - flow->window_ns > WARM_NS)
+		flow->warm = 0;
+	flow->window_ns = now_ns;
+	flow->warm = PER_MIN(flow->warm + len, (uint64_t)WARM_BYTES);
 }
 
 /* Hands a part of the file to the kernel. Returns as read_now(). */
 static int file_now(struct per__flow *flow, uint64_t left)
 {
-	uint64_t len = PER_MIN(left, (uint64_t)WINDOW_BYTES);
-	int err;
+	bool is_warm = flow->warm >= WARM_BYTES;
+	uint64_t len = PER_MIN(left, (uint64_t)(is_warm ? WARM_WINDOW_BYTES : WINDOW_BYTES));
+	int err = per__resp_check(flow->req, (size_t)len);
 
-	if (!is_in_memory(flow->variant->fd, flow->pos, len))
+	if (err != 0) /* it is asked again: then is the time to look */
+		return err;
+	if (!is_in_memory(flow->variant->fd, flow->pos, len, is_warm ? WARM_SAMPLE_BYTES : SAMPLE_BYTES)) {
+		flow->warm = 0;
 		return read_now(flow, left);
+	}
 	per__cache_lend(flow->entry);
 	err = per__resp_file(flow->req, flow->variant->fd, flow->pos, len, per__entry_release, flow->entry);
-	if (err == 0)
+	if (err == 0) {
 		flow->pos += len;
+		warm_count(flow, len);
+	}
 	return err;
 }
 
