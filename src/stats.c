@@ -18,6 +18,7 @@
 	X(connections_now, gauge, "connections open")                                \
 	X(bad_requests, counter, "requests answered with 4xx or 501 by the library") \
 	X(timeouts, counter, "connections ended by a timeout")                       \
+	X(stop_cuts, counter, "connections cut at the end of a stop")                \
 	X(overflow_blocks, counter, "buffers larger than a block taken")             \
 	X(overflow_failures, counter, "buffers refused: above the memory budget")    \
 	X(posts, counter, "functions posted by other threads and run")               \

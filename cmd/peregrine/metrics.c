@@ -177,7 +177,7 @@ bool metrics_open(struct metrics *metrics, struct program *program)
 		.handler = { .on_request = on_request, .user = program },
 		.log = logger_line,
 		.log_user = &program->logger,
-		.log_level = PER_LOG_DEBUG,
+		.log_level = PER_LOG_WARN, /* what there is to say of it, program.c says */
 		.backend = config->engine.backend,
 		.workers = 1,
 		.connections_max = CONNECTIONS_MAX,

@@ -68,15 +68,6 @@ static void start_print(const struct program *program)
 	fflush(stdout);
 }
 
-static void end_print(const struct program *program)
-{
-	per_stats stats;
-
-	if (program->options->is_verbose && per_server_stats(program->server, -1, &stats) == 0)
-		printf("stopped after %" PRIu64 " requests on %" PRIu64 " connections\n", stats.requests,
-		       stats.connections);
-}
-
 /* --- making ----------------------------------------------------------------------------------- */
 
 static bool server_make(struct program *program)
@@ -172,11 +163,27 @@ static bool make(struct program *program)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
+static void end_tell(struct program *program)
+{
+	per_stats stats;
+
+	if (per_server_stats(program->server, -1, &stats) == 0)
+		logger_say(&program->logger, PER_LOG_INFO,
+			   "stopped after %" PRIu64 " requests on %" PRIu64 " connections; %" PRIu64
+			   " of them were cut",
+			   stats.requests, stats.connections, stats.stop_cuts);
+}
+
 /* Every worker runs: on the thread of the last one. */
 static void started(void *user)
 {
-	const struct program *program = user;
+	struct program *program = user;
+	const char *address;
 
+	for (size_t i = 0; (address = per_server_address(program->server, i)) != NULL; i++)
+		logger_say(&program->logger, PER_LOG_INFO, "listening on %s", address);
+	logger_say(&program->logger, PER_LOG_INFO, "peregrine %s has started with %u workers, process %ld",
+		   per_version(), program->seats.count, (long)getpid());
 	notify_send(&program->notify, "READY=1\nSTATUS=serving with %u workers on %s", program->seats.count,
 		    per_server_backend(program->server));
 }
@@ -195,7 +202,7 @@ static bool run(struct program *program)
 	if (err != 0)
 		logger_say(&program->logger, PER_LOG_ERROR, "cannot run: %s", per_strerror(err));
 	else
-		end_print(program);
+		end_tell(program);
 	return err == 0;
 }
 
@@ -253,6 +260,18 @@ void program_reopen(struct program *program)
 
 void program_stop(struct program *program)
 {
+	per_stats stats = { 0 };
+
+	(void)per_server_stats(program->server, -1, &stats);
+	if (program->stops++ == 0)
+		logger_say(&program->logger, PER_LOG_INFO,
+			   "stopping: no new connections; requests on %" PRIu64
+			   " open ones have %s to be finished",
+			   stats.connections_now, program->started->timeouts.stop);
+	else
+		logger_say(&program->logger, PER_LOG_INFO,
+			   "told to stop again: the %" PRIu64 " connections that are left are cut",
+			   stats.connections_now);
 	notify_send(&program->notify, "STOPPING=1\nSTATUS=finishing requests");
 	per_server_stop(program->server);
 }

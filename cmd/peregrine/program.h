@@ -44,6 +44,7 @@ struct program {
 	struct signals signals;
 	struct metrics metrics;
 	int64_t start_s; /* seconds since 1970 */
+	unsigned stops;  /* times it was told to; only for the thread of the signals */
 };
 
 /**

@@ -169,7 +169,8 @@ typedef struct per_stats {
 	uint64_t tls_failed;        /* handshakes that failed, and connections that broke TLS later */
 	uint64_t tls_refused;       /* connections closed at once: too many handshakes in progress */
 	uint64_t tls_truncated;     /* streams that ended without close_notify */
-	uint64_t reserved[7];
+	uint64_t stop_cuts; /* connections cut by a stop: by its second call, or stop_timeout_ms later */
+	uint64_t reserved[6];
 } per_stats;
 
 /** per_server_stats() for a caller compiled with a per_stats of another size. Use per_server_stats(). */

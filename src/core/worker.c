@@ -192,6 +192,7 @@ static void conn_stop(struct per__conn *conn)
 
 static void conn_cut(struct per__conn *conn)
 {
+	per__count(&conn->worker->counters.stop_cuts, 1);
 	per__conn_close(conn, PER__CLOSE_RESET);
 }
 

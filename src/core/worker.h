@@ -27,7 +27,7 @@ struct per__worker;
 struct per__counters {
 	per__counter requests, responses[PER__STATUS_CLASSES];
 	per__counter connections, connections_now;
-	per__counter bad_requests, timeouts, posts;
+	per__counter bad_requests, timeouts, stop_cuts, posts;
 	per__counter overflow_blocks, overflow_failures;
 	per__counter tls_handshakes, tls_resumed, tls_failed, tls_refused, tls_truncated;
 };

@@ -416,7 +416,8 @@ def systemd_is_told(t):
 def a_second_signal_cuts(t):
     """A request in flight holds the end up; a second SIGTERM does not wait for it."""
     with Folder() as folder:
-        server = start_yaml(t, folder, "listen: [{address: '127.0.0.1:0'}]\ntimeouts: {stop: 1h, head: 1h}\nhosts: [{welcome: true}]\n")
+        server = start_yaml(t, folder, "listen: [{address: '127.0.0.1:0'}]\ntimeouts: {stop: 1h, head: 1h}\n"
+                            "log: {level: info}\nhosts: [{welcome: true}]\n")
         with t.serving(server):
             with server.connect() as c:
                 c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12")
@@ -426,6 +427,18 @@ def a_second_signal_cuts(t):
                 equal(server.process.poll(), None, "still running, that is, its exit code")
                 server.process.send_signal(signal.SIGTERM)
                 check(not server.join(), "a clean end", server.output())
+            equal(infos(server), [f"listening on http://127.0.0.1:{server.port}", "peregrine VERSION has started with 2 workers, process PID",
+                                  "stopping: no new connections; requests on 1 open ones have 1h to be finished",
+                                  "told to stop again: the 1 connections that are left are cut",
+                                  "stopped after 1 requests on N connections; 1 of them were cut"])
+
+
+def infos(server):
+    lines = [line.split(" info: ", 1)[1] for line in server.log().split("\n") if " info: " in line]
+    for pattern, text in ((r"process \d+", "process PID"), (r"peregrine [\d.]+", "peregrine VERSION"),
+                          (r"on \d+ connections", "on N connections")):  # probes of the test may have been let in
+        lines = [re.sub(pattern, text, line) for line in lines]
+    return [line for line in lines if not line.startswith("backend")]
 
 
 def _accepts(server):

@@ -427,6 +427,7 @@ static void test_sim_http_stop_at_every_turn_finishes_what_was_begun(void **stat
 		for (uint32_t i = 0; i < 100000 && !http.is_stopped; i++)
 			sim_http_turn(&http);
 		SIM_HTTP_CHECK(&http, http.is_stopped);
+		SIM_HTTP_CHECK(&http, sim_http_stats(&http).stop_cuts == 0);
 		sim_http_end(&http);
 	}
 }
@@ -448,6 +449,7 @@ static void test_sim_http_second_stop_cuts_at_once(void **state)
 	for (int i = 0; i < 100 && !http.is_stopped; i++)
 		sim_http_turn(&http);
 	SIM_HTTP_CHECK(&http, http.is_stopped);
+	SIM_HTTP_CHECK(&http, sim_http_stats(&http).stop_cuts == 1);
 	sim_http_end(&http);
 }
 
