@@ -8,9 +8,12 @@
 #include "schema.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define FILE_BYTES_MAX ((size_t)8 << 20)
 
@@ -37,16 +40,36 @@ bool config_set(char **text, const char *value)
 	return true;
 }
 
+/* Opens a file, but nothing that could keep the reader waiting: during a reload no signal is heard. */
+static FILE *file_open(const char *path, struct complaints *complaints)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+	struct stat info;
+
+	if (file == NULL || fstat(fd, &info) != 0) {
+		complain_at(complaints, 0, "", "cannot read it: %s", strerror(errno));
+	} else if (!S_ISREG(info.st_mode)) {
+		complain_at(complaints, 0, "", "cannot read it: %s",
+			    S_ISDIR(info.st_mode) ? strerror(EISDIR) : "not a regular file");
+	} else {
+		return file;
+	}
+	if (file != NULL)
+		(void)fclose(file);
+	else if (fd >= 0)
+		(void)close(fd);
+	return NULL;
+}
+
 /* A whole file, to be freed; NULL after a complaint. */
 static char *file_read(const char *path, size_t *len, struct complaints *complaints)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = file_open(path, complaints);
 	char *text = NULL;
 
-	if (file == NULL) {
-		complain_at(complaints, 0, "", "cannot read it: %s", strerror(errno));
+	if (file == NULL)
 		return NULL;
-	}
 	text = malloc(FILE_BYTES_MAX + 1);
 	if (text != NULL)
 		*len = fread(text, 1, FILE_BYTES_MAX + 1, file);

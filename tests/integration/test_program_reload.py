@@ -85,6 +85,23 @@ def a_bad_configuration_changes_nothing(t):
 
 
 @suite.case()
+def nothing_in_the_place_of_a_file_holds_a_reload(t):
+    """A pipe that nobody writes to, a folder, a file without end: a complaint, and signals are heard."""
+    with Folder() as folder:
+        path = os.path.join(folder.path, "site.yaml")
+        folder.write("a", "x")
+        server = start(t, folder, "hosts: [{root: .}]\n")
+        with t.serving(server):
+            with server.connect() as c:
+                for i, make in enumerate((os.mkfifo, os.mkdir, lambda name: os.symlink("/dev/zero", name))):
+                    os.rename(path, f"{path}.{i}")
+                    make(path)
+                    server.reload(good=False)
+                    equal(c.get("/a").body, b"x")
+                equal(server.log().count("site.yaml: cannot read it: not a regular file"), 2)
+
+
+@suite.case()
 def what_needs_a_restart_is_said(t):
     with Folder() as folder:
         server = start(t, folder, "hosts: [{welcome: true}]\n")
