@@ -58,8 +58,29 @@ struct script {
 	uint8_t wire[WIRE_BYTES], content[WIRE_BYTES];
 	size_t wire_len, content_len;
 	unsigned idle_cnt; /* records without content since the last with some */
-	bool is_over;      /* what comes from here on must not come out */
+	size_t held_len;   /* of a KeyUpdate in pieces */
+	uint8_t held[PER__KEY_UPDATE_BYTES];
+	bool is_over; /* what comes from here on must not come out */
 };
+
+/* A piece of a KeyUpdate, or all of it. False: it is none. */
+static bool handshake_add(struct script *script, struct peer *client, const uint8_t *text, size_t len)
+{
+	static const uint8_t head[] = { 24, 0, 0, 1 };
+
+	if (len == 0 || len > sizeof(script->held) - script->held_len)
+		return false;
+	memcpy(script->held + script->held_len, text, len);
+	script->held_len += len;
+	if (memcmp(script->held, head, PER_MIN(script->held_len, sizeof(head))) != 0)
+		return false;
+	if (script->held_len < sizeof(script->held))
+		return true;
+	script->held_len = 0;
+	if (script->held[4] <= 1)
+		require(per__record_key_update(&client->direct.records, &client->direct.records.seal));
+	return script->held[4] <= 1;
+}
 
 static void message_add(struct script *script, struct peer *client, const uint8_t *head, const uint8_t *text,
 			size_t len)
@@ -74,13 +95,13 @@ static void message_add(struct script *script, struct peer *client, const uint8_
 	require(n == len + 22);
 	while (type == 0 && len > 0) /* padding: what stands before it is the type */
 		type = text[--len];
+	if (script->held_len > 0 && type != 22)
+		script->is_over = true;
 	if (!script->is_over && type == 23 && deed == 0) {
 		memcpy(script->content + script->content_len, text, len);
 		script->content_len += len;
 		is_idle = len == 0;
-	} else if (type == 22 && deed == 0 && len == 5 && text[0] == 24 && text[1] + text[2] == 0 &&
-		   text[3] == 1 && text[4] <= 1) {
-		require(per__record_key_update(&client->direct.records, &client->direct.records.seal));
+	} else if (type == 22 && deed == 0 && handshake_add(script, client, text, len)) {
 		is_idle = true;
 	} else if (type == 21 && deed == 0 && len == 2 && text[1] == PER__ALERT_USER_CANCELED) {
 		is_idle = true;

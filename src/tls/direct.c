@@ -14,9 +14,7 @@
 
 #define RECORD_BYTES_MAX (PER__RECORD_HEAD + PER__RECORD_CIPHER_MAX)
 
-/* KeyUpdate (RFC 8446 section 4.6.3): type, three bytes of length, request_update. */
-#define KEY_UPDATE 24
-#define KEY_UPDATE_BYTES 5u
+#define KEY_UPDATE 24 /* HandshakeType */
 
 static void partial_free(struct per__direct *direct)
 {
@@ -85,7 +83,7 @@ void per__direct_close(struct per__direct *direct, struct per__tls_line *line)
 
 static bool rekey(struct per__direct *direct, struct per__tls_line *line)
 {
-	const uint8_t message[KEY_UPDATE_BYTES] = { KEY_UPDATE, 0, 0, 1, 0 };
+	const uint8_t message[PER__KEY_UPDATE_BYTES] = { KEY_UPDATE, 0, 0, 1, 0 };
 
 	return message_send(direct, line, PER__RECORD_HANDSHAKE, message, sizeof(message)) &&
 	       per__record_key_update(&direct->records, &direct->records.seal);
@@ -97,19 +95,30 @@ void per__direct_rekey(struct per__direct *direct, struct per__tls_line *line)
 		direct->is_broken = true;
 }
 
-/* Behind the handshake a client may send one kind of message, which ends at its record's end. */
+/*
+ * Behind the handshake a client may send one kind of message. It may come in pieces, none of them empty, and
+ * ends at its record's end (RFC 8446 section 5.1).
+ */
 static int handshake_arrived(struct per__direct *direct, struct per__tls_line *line, const uint8_t *data,
 			     size_t len)
 {
 	const uint8_t head[4] = { KEY_UPDATE, 0, 0, 1 };
+	uint8_t *message = direct->message;
 
-	if (len != KEY_UPDATE_BYTES || memcmp(data, head, sizeof(head)) != 0)
+	if (len == 0 || len > PER__KEY_UPDATE_BYTES - (size_t)direct->message_len)
 		return broken(direct, line, PER__ALERT_UNEXPECTED_MESSAGE);
-	if (data[4] > 1)
+	memcpy(message + direct->message_len, data, len);
+	direct->message_len += (uint8_t)len;
+	if (memcmp(message, head, PER_MIN((size_t)direct->message_len, sizeof(head))) != 0)
+		return broken(direct, line, PER__ALERT_UNEXPECTED_MESSAGE);
+	if (direct->message_len < PER__KEY_UPDATE_BYTES)
+		return 0;
+	direct->message_len = 0;
+	if (message[4] > 1)
 		return broken(direct, line, PER__ALERT_ILLEGAL_PARAMETER);
 	if (!per__record_key_update(&direct->records, &direct->records.open))
 		return broken(direct, line, PER__ALERT_INTERNAL_ERROR);
-	if (data[4] == 1 && !rekey(direct, line))
+	if (message[4] == 1 && !rekey(direct, line))
 		return broken(direct, line, PER__ALERT_INTERNAL_ERROR);
 	return 0;
 }
@@ -214,7 +223,9 @@ int per__direct_open(struct per__direct *direct, struct per__tls_line *line, uin
 		if (PER_UNLIKELY(result != 0))
 			return broken(direct, line, result);
 		*data = record + PER__RECORD_HEAD;
-		if (PER_LIKELY(type == PER__RECORD_DATA)) {
+		if (PER_UNLIKELY(direct->message_len > 0 && type != PER__RECORD_HANDSHAKE)) {
+			result = broken(direct, line, PER__ALERT_UNEXPECTED_MESSAGE);
+		} else if (PER_LIKELY(type == PER__RECORD_DATA)) {
 			*len = content_len;
 			if (PER_LIKELY(content_len > 0)) {
 				direct->idle_cnt = 0;

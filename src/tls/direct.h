@@ -19,14 +19,19 @@
  */
 #define PER__IDLE_RECORDS_MAX 32u
 
+/* KeyUpdate (RFC 8446 section 4.6.3): type, three bytes of length, request_update. */
+#define PER__KEY_UPDATE_BYTES 5u
+
 struct per__direct {
 	struct per__records records;
 	uint8_t *partial;     /* a record that has not come whole, or the one that was opened last; or NULL */
 	uint32_t partial_len; /* bytes of it that are there */
 	bool is_partial_used; /* it was opened: freed by the next call */
 	bool is_broken;
-	bool is_ended;    /* the peer has sent close_notify */
-	uint8_t idle_cnt; /* records without content since content was opened or sealed */
+	bool is_ended;       /* the peer has sent close_notify */
+	uint8_t idle_cnt;    /* records without content since content was opened or sealed */
+	uint8_t message_len; /* bytes of a KeyUpdate that comes in several records */
+	uint8_t message[PER__KEY_UPDATE_BYTES];
 };
 
 /** Frees, and wipes the keys. Safe on a zeroed one. */

@@ -177,16 +177,21 @@ size_t per__record_seal(struct per__records *records, uint8_t type, const uint8_
 	return PER__RECORD_HEAD + cipher_len;
 }
 
-/* The type is behind the content, before any zeros (RFC 8446 section 5.4). Returns 0 or an alert. */
+/*
+ * The type is behind the content, before any zeros, which count as well: all of it has 2^14 + 1 bytes at most
+ * (RFC 8446 section 5.4). Returns 0 or an alert.
+ */
 static int content_find(const uint8_t *inner, size_t len, uint8_t *type, size_t *content_len)
 {
+	if (len > PER__RECORD_PLAIN_MAX + 1)
+		return PER__ALERT_RECORD_OVERFLOW;
 	while (len > 0 && inner[len - 1] == 0)
 		len--;
 	if (len == 0)
 		return PER__ALERT_UNEXPECTED_MESSAGE;
 	*type = inner[len - 1];
 	*content_len = len - 1;
-	return *content_len <= PER__RECORD_PLAIN_MAX ? 0 : PER__ALERT_RECORD_OVERFLOW;
+	return 0;
 }
 
 int per__record_open(struct per__records *records, uint8_t *record, size_t bytes, uint8_t *type, size_t *len)

@@ -245,6 +245,29 @@ static void test_direct_key_update_that_asks_is_answered(void **state)
 	end_free(server);
 }
 
+/* RFC 8446 section 5.1: a message may be spread over records. */
+static void test_direct_key_update_in_pieces_is_one(void **state)
+{
+	const uint8_t update[5] = { 24, 0, 0, 1, 0 };
+	struct end *client = client_new(), *server = server_new();
+	uint8_t got[64];
+	size_t got_len;
+
+	(void)state;
+	for (size_t piece = 1; piece <= 4; piece++) {
+		client->out_len = 0;
+		for (size_t pos = 0; pos < sizeof(update); pos += piece)
+			send_record(client, PER__RECORD_HANDSHAKE, update + pos,
+				    PER_MIN(piece, sizeof(update) - pos));
+		assert_true(per__record_key_update(&client->direct.records, &client->direct.records.seal));
+		send_record(client, PER__RECORD_DATA, "new", 3);
+		assert_int_equal(receive(server, client->out, client->out_len, ROOM, got, &got_len), 0);
+		assert_int_equal(got_len, 3);
+	}
+	end_free(client);
+	end_free(server);
+}
+
 static void test_direct_close_notify_ends_and_nothing_behind_it_counts(void **state)
 {
 	struct end *client = client_new(), *server = server_new();
@@ -314,7 +337,8 @@ static void test_direct_messages_out_of_place_are_refused(void **state)
 {
 	(void)state;
 	expect_alert(PER__RECORD_HANDSHAKE, "\x18\0\0\1\2", 5, PER__ALERT_ILLEGAL_PARAMETER);
-	expect_alert(PER__RECORD_HANDSHAKE, "\x18\0\0\1", 4, PER__ALERT_UNEXPECTED_MESSAGE);
+	expect_alert(PER__RECORD_HANDSHAKE, "\x18\0\1", 3, PER__ALERT_UNEXPECTED_MESSAGE);
+	expect_alert(PER__RECORD_HANDSHAKE, "\4", 1, PER__ALERT_UNEXPECTED_MESSAGE); /* NewSessionTicket */
 	expect_alert(PER__RECORD_HANDSHAKE, "\x18\0\0\1\0\x18\0\0\1\0", 10, PER__ALERT_UNEXPECTED_MESSAGE);
 	expect_alert(PER__RECORD_HANDSHAKE, "\1\0\0\1\0", 5, PER__ALERT_UNEXPECTED_MESSAGE); /* ClientHello */
 	expect_alert(PER__RECORD_HANDSHAKE, NULL, 0, PER__ALERT_UNEXPECTED_MESSAGE);
@@ -323,6 +347,38 @@ static void test_direct_messages_out_of_place_are_refused(void **state)
 	expect_alert(20, "\1", 1, PER__ALERT_UNEXPECTED_MESSAGE);
 	expect_alert(99, "x", 1, PER__ALERT_UNEXPECTED_MESSAGE);
 	expect_alert(0, "\0\0\0", 3, PER__ALERT_UNEXPECTED_MESSAGE); /* padding only */
+}
+
+/* RFC 8446 section 5.1: nothing may come between the pieces of a message. */
+static void test_direct_records_between_pieces_are_refused(void **state)
+{
+	static const struct {
+		uint8_t type;
+		const char *data;
+		size_t len;
+	} between[] = {
+		{ PER__RECORD_DATA, "x", 1 },
+		{ PER__RECORD_DATA, "", 0 },
+		{ PER__RECORD_ALERT, "\1\x5a", 2 },
+		{ PER__RECORD_HANDSHAKE, "", 0 },
+		{ PER__RECORD_HANDSHAKE, "\1\0\x18", 3 }, /* the rest, and the beginning of another one */
+	};
+	uint8_t got[64];
+	size_t got_len;
+
+	(void)state;
+	for (size_t i = 0; i < PER_ARRAY_LEN(between); i++) {
+		struct end *client = client_new(), *server = server_new();
+
+		send_record(client, PER__RECORD_HANDSHAKE, "\x18\0\0", 3);
+		send_record(client, between[i].type, between[i].data, between[i].len);
+		assert_int_equal(receive(server, client->out, client->out_len, ROOM, got, &got_len),
+				 PER_EPROTO);
+		assert_int_equal(got_len, 0);
+		assert_int_equal(alert_of(server, client), PER__ALERT_UNEXPECTED_MESSAGE);
+		end_free(client);
+		end_free(server);
+	}
 }
 
 static void test_direct_fatal_alert_of_the_peer_is_not_answered(void **state)
@@ -398,6 +454,50 @@ static void test_direct_lengths_at_the_limits(void **state)
 	free(bytes);
 }
 
+/* A record of so many zeros behind one byte and its type, as per__record_seal() makes none. */
+static size_t padded_record(struct end *from, size_t zeros, uint8_t *record)
+{
+	struct per__record_key *key = &from->direct.records.seal;
+	const size_t inner_len = zeros + 2, cipher_len = inner_len + PER__RECORD_TAG;
+	uint8_t *pos = record + PER__RECORD_HEAD;
+	int n;
+
+	assert_int_equal(key->seq, 0); /* so the IV is the nonce */
+	memcpy(record, "\x17\3\3", 3);
+	record[3] = (uint8_t)(cipher_len >> 8);
+	record[4] = (uint8_t)cipher_len;
+	memset(pos, 0, inner_len);
+	pos[0] = 'x';
+	pos[1] = PER__RECORD_DATA;
+	assert_int_equal(EVP_EncryptInit_ex(key->cipher, NULL, NULL, NULL, key->iv), 1);
+	assert_int_equal(EVP_EncryptUpdate(key->cipher, NULL, &n, record, PER__RECORD_HEAD), 1);
+	assert_int_equal(EVP_EncryptUpdate(key->cipher, pos, &n, pos, (int)inner_len), 1);
+	assert_int_equal(EVP_EncryptFinal_ex(key->cipher, pos + inner_len, &n), 1);
+	assert_int_equal(
+		EVP_CIPHER_CTX_ctrl(key->cipher, EVP_CTRL_AEAD_GET_TAG, PER__RECORD_TAG, pos + inner_len), 1);
+	return PER__RECORD_HEAD + cipher_len;
+}
+
+/* RFC 8446 section 5.4: padding does not change how long a record may be. */
+static void test_direct_padding_counts_for_the_limit(void **state)
+{
+	uint8_t got[64];
+	size_t got_len;
+
+	(void)state;
+	for (size_t over = 0; over < 2; over++) {
+		struct end *client = client_new(), *server = server_new();
+
+		client->out_len = padded_record(client, PER__RECORD_PLAIN_MAX - 1 + over, client->out);
+		assert_int_equal(receive(server, client->out, client->out_len, ROOM, got, &got_len),
+				 over == 0 ? 0 : PER_EPROTO);
+		assert_int_equal(got_len, 1 - over);
+		assert_int_equal(alert_of(server, client), over == 0 ? -1 : PER__ALERT_RECORD_OVERFLOW);
+		end_free(client);
+		end_free(server);
+	}
+}
+
 static void test_direct_without_room_for_an_answer_breaks(void **state)
 {
 	struct end *client = client_new(), *server = server_new();
@@ -420,6 +520,9 @@ int main(void)
 		cmocka_unit_test(test_direct_every_cipher_and_every_cut_gives_the_same_content),
 		cmocka_unit_test(test_direct_padding_and_empty_records_are_no_content),
 		cmocka_unit_test(test_direct_key_update_that_asks_is_answered),
+		cmocka_unit_test(test_direct_key_update_in_pieces_is_one),
+		cmocka_unit_test(test_direct_records_between_pieces_are_refused),
+		cmocka_unit_test(test_direct_padding_counts_for_the_limit),
 		cmocka_unit_test(test_direct_records_without_content_are_counted),
 		cmocka_unit_test(test_direct_close_notify_ends_and_nothing_behind_it_counts),
 		cmocka_unit_test(test_direct_messages_out_of_place_are_refused),
