@@ -225,13 +225,18 @@ def a_client_may_ask_for_small_fragments(t):
 @suite.case("RFC 8446 4.6.3")
 def keys_are_changed_in_both_directions(t):
     with subprocess.Popen(["openssl", "s_client", "-CAfile", LOCALHOST.cert, "-connect", f"127.0.0.1:{arena(t).port}"],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
         killer = threading.Timer(TIMEOUT_S, client.kill)
         killer.start()
-        for command in ("K\n", "k\n", "K\n", "GET /pipeline HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"):
-            client.stdin.write(command.encode())
+        while not client.stdout.readline().startswith((b"Verify return code", b"    Verify return code")):
+            check(client.poll() is None, "a handshake", client.returncode)
+        for command in (b"K\n", b"k\n", b"K\n"):  # s_client takes a letter for a command when it is read alone
+            client.stdin.write(command)
             client.stdin.flush()
-            threading.Event().wait(0.05)  # s_client takes a letter for a command when it is read alone
+            while client.stderr.readline() != b"KEYUPDATE\n":
+                check(client.poll() is None, "a KeyUpdate", client.returncode)
+        client.stdin.write(b"GET /pipeline HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        client.stdin.flush()
         output = client.stdout.read()
         killer.cancel()
         check(b"HTTP/1.1 200" in output, "an answer", output[-500:])
