@@ -126,7 +126,7 @@ struct config_host {
 };
 
 struct config_files {
-	char *cache, *cache_file, *entries, *descriptors, *check, *disk_threads;
+	char *cache, *cache_file, *entries, *descriptors, *check, *idle, *disk_threads;
 	char *default_type;
 	struct config_type *types;
 	unsigned types_count;

@@ -127,6 +127,7 @@ static const cyaml_schema_field_t files_fields[] = {
 	TEXT(struct config_files, entries),
 	TEXT(struct config_files, descriptors),
 	TEXT(struct config_files, check),
+	TEXT(struct config_files, idle),
 	TEXT(struct config_files, disk_threads),
 	TEXT(struct config_files, default_type),
 	ITEMS(struct config_files, types, type_entry),

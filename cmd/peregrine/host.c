@@ -84,6 +84,7 @@ static void budgets_fill(per_static_config *files, const struct config *config, 
 	files->cache_entries = (unsigned)part(settings_number(config, NUMBER_ENTRIES), share, 64);
 	files->cache_descriptors = (unsigned)part(settings_number(config, NUMBER_DESCRIPTORS), share, 16);
 	files->check_ms = (unsigned)settings_number(config, NUMBER_CHECK);
+	files->cache_idle_ms = (unsigned)settings_number(config, NUMBER_FILES_IDLE);
 	files->disk_threads = (unsigned)settings_number(config, NUMBER_DISK_THREADS);
 	files->no_cache = settings_number(config, NUMBER_CACHE) == 0;
 }

@@ -69,6 +69,7 @@ static const struct setting others[] = {
 	[NUMBER_ENTRIES] = OTHER(files.entries, "8192", UNIT_COUNT, 1, 16 * MIB),
 	[NUMBER_DESCRIPTORS] = OTHER(files.descriptors, "512", UNIT_COUNT, 1, MIB),
 	[NUMBER_CHECK] = OTHER(files.check, "100ms", UNIT_DURATION, 1, 86400000),
+	[NUMBER_FILES_IDLE] = OTHER(files.idle, "60s", UNIT_DURATION, 1, 86400000),
 	[NUMBER_DISK_THREADS] = OTHER(files.disk_threads, "2", UNIT_COUNT, 1, 64),
 	[NUMBER_CLIENT_DEPTH] = OTHER(tls.client_depth, "4", UNIT_COUNT, 1, 32),
 	[NUMBER_TICKET_COUNT] = OTHER(tls.ticket_count, "1", UNIT_COUNT, 1, 8),

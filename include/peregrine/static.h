@@ -119,6 +119,11 @@ typedef struct per_static_config {
 	 * last look; default 100
 	 */
 	unsigned check_ms;
+	/*
+	 * a larger file that nobody has asked for in so long is closed, so that one that was deleted gives
+	 * its space on the disk back; default 60000
+	 */
+	unsigned cache_idle_ms;
 	bool no_cache; /* nothing is remembered: every request opens its file. For file systems that lie */
 	/*
 	 * threads that read what is not in the system's page cache, so that no worker waits for a disk;

@@ -46,6 +46,7 @@ int per__worker_init(struct per__worker *worker)
 {
 	int err = worker->is_acceptor ? 0 : memory_init(worker);
 
+	worker->due_ns = INT64_MAX;
 	if (err == 0)
 		err = per__mailbox_init(&worker->mailbox);
 	if (err == 0 && !worker->is_acceptor)
@@ -244,6 +245,8 @@ int64_t per__worker_wait_ns(const struct per__worker *worker)
 
 	if (worker->dirty_first != NULL || per__handshakes_wait(worker))
 		return 0;
+	if (worker->due_ns != INT64_MAX)
+		wait_ns = earlier(wait_ns, PER_MAX(worker->due_ns - now_ns, INT64_C(1000000)));
 	if (worker->is_stopping)
 		wait_ns = earlier(wait_ns, PER_MAX(worker->stop_deadline_ns - now_ns, INT64_C(1000000)));
 	return wait_ns;
@@ -255,6 +258,23 @@ static void timers_expire(struct per__worker *worker)
 
 	while ((slot = per__wheel_expire(&worker->wheel, worker->loop.now_ns)) >= 0)
 		per__conn_expired(per__slab_at(&worker->conns, (uint32_t)slot));
+}
+
+/* Calls what is due, and looks when something is next. */
+static PER_COLD void attached_due(struct per__worker *worker)
+{
+	int64_t now_ns = worker->loop.now_ns;
+
+	worker->due_ns = INT64_MAX;
+	for (struct per__attached *attached = worker->attached; attached != NULL; attached = attached->next) {
+		bool is_due = attached->due_ns <= now_ns;
+
+		if (is_due)
+			attached->due_ns = INT64_MAX;
+		worker->due_ns = PER_MIN(worker->due_ns, attached->due_ns);
+		if (is_due)
+			attached->on_due(attached);
+	}
 }
 
 /*
@@ -284,6 +304,8 @@ int per__worker_turn(struct per__worker *worker, int64_t timeout_ns)
 		date_refresh(worker);
 	if (!worker->is_acceptor)
 		timers_expire(worker);
+	if (PER_UNLIKELY(worker->loop.now_ns >= worker->due_ns))
+		attached_due(worker);
 	stop_check(worker);
 	dirty_run(worker);
 	if (PER_UNLIKELY(per__handshakes_wait(worker)))
@@ -315,7 +337,14 @@ void per__worker_mail(struct per__worker *worker)
 void per__worker_attach(struct per__worker *worker, struct per__attached *attached)
 {
 	attached->next = worker->attached;
+	attached->due_ns = INT64_MAX;
 	worker->attached = attached;
+}
+
+void per__worker_due(struct per__worker *worker, struct per__attached *attached, int64_t due_ns)
+{
+	attached->due_ns = due_ns;
+	worker->due_ns = PER_MIN(worker->due_ns, due_ns);
 }
 
 void per__worker_detach(struct per__worker *worker, struct per__attached *attached)

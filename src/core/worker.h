@@ -55,6 +55,9 @@ struct per__attached {
 	struct per__attached *next;
 	void (*on_wake)(struct per__attached *attached); /* another thread has woken the worker; may detach */
 	void (*on_end)(struct per__attached *attached);  /* the connections are closed: the last call */
+	/* the time of per__worker_due() has come; may ask for another one, not detach */
+	void (*on_due)(struct per__attached *attached);
+	int64_t due_ns; /* of per__worker_due(); INT64_MAX: never */
 };
 
 struct per__worker {
@@ -71,6 +74,7 @@ struct per__worker {
 	void *user_state;  /* from worker_init */
 	void *upper_state; /* the upper layers' own, from begin */
 	struct per__attached *attached;
+	int64_t due_ns; /* nothing that is attached is due before; INT64_MAX: never */
 	/* what new connections of TLS begin with (tls/context.h); NULL: no TLS, or an acceptor */
 	struct per__tls_ctx *tls;
 	struct per__tls_ctx *_Atomic tls_next; /* what replaces it, from another thread; NULL: nothing */
@@ -136,6 +140,9 @@ void per__worker_wake(void *worker);
 /** Adds something to what is told of wakes and of the end; takes it off. On the worker's thread. */
 void per__worker_attach(struct per__worker *worker, struct per__attached *attached);
 void per__worker_detach(struct per__worker *worker, struct per__attached *attached);
+
+/** Asks for on_due of what is attached, once, soon after that time. On the worker's thread. */
+void per__worker_due(struct per__worker *worker, struct per__attached *attached, int64_t due_ns);
 
 /** Wakes the worker's loop unless it has ended: on_wake of what is attached is called. Any thread. */
 void per__worker_poke(struct per__worker *worker);

@@ -111,6 +111,40 @@ static void shard_forget(struct per__shard *shard, bool is_used)
 		files_destroy(files);
 }
 
+void per__shard_note(struct per__shard *shard)
+{
+	__atomic_store_n(&shard->counters.entries, shard->cache.entries, __ATOMIC_RELAXED);
+	__atomic_store_n(&shard->counters.bytes, shard->cache.bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&shard->counters.descriptors, shard->cache.fds, __ATOMIC_RELAXED);
+}
+
+void per__shard_watch(struct per__shard *shard)
+{
+	const struct per__static_conf *conf = &shard->files->conf;
+
+	if (shard->attached.due_ns == INT64_MAX)
+		per__worker_due(shard->worker, &shard->attached,
+				shard->worker->loop.now_ns + conf->idle_ns + conf->check_ns);
+}
+
+/*
+ * Closes what nobody has asked for in a while. Who is asked for is looked at for changes when check_ns has
+ * passed since the last look: so an entry knows to within that time when it was last asked for, at no cost
+ * for who asks. The worker is woken again only while something is open.
+ */
+static void shard_on_due(struct per__attached *attached)
+{
+	struct per__shard *shard = (struct per__shard *)attached;
+	const struct per__static_conf *conf = &shard->files->conf;
+	int64_t now_ns = shard->worker->loop.now_ns;
+	int64_t idle_ns = conf->idle_ns + conf->check_ns;
+	int64_t oldest_ns = per__cache_drop_idle(&shard->cache, now_ns - idle_ns);
+
+	per__shard_note(shard);
+	if (oldest_ns != INT64_MAX) /* not too often, when it is a long answer that keeps an entry open */
+		per__worker_due(shard->worker, attached, PER_MAX(oldest_ns + idle_ns, now_ns + idle_ns / 4));
+}
+
 static bool shard_is_used(const struct per__shard *shard)
 {
 	return shard->flows > 0 || shard->cache.lent > 0;
@@ -201,6 +235,7 @@ static struct per__shard *shard_new(struct per_static *files, struct per__worker
 	shard->disk.wake = shard_wake;
 	shard->attached.on_wake = shard_on_wake;
 	shard->attached.on_end = shard_on_end;
+	shard->attached.on_due = shard_on_due;
 	root_check(shard, worker->loop.now_ns);
 	return shard;
 }

@@ -181,6 +181,25 @@ uint32_t per__cache_drop_fds(struct per__cache *cache)
 	return before - cache->fds;
 }
 
+int64_t per__cache_drop_idle(struct per__cache *cache, int64_t before_ns)
+{
+	int64_t oldest_ns = INT64_MAX;
+
+	for (size_t left = cache->entries; left > 0; left--) {
+		struct per__entry *entry = cache->hand;
+
+		PER_ASSERT(entry != NULL); /* as many as entries go round */
+		cache->hand = entry->after;
+		if (entry->fds == 0)
+			continue;
+		if (entry->refs == 0 && entry->checked_ns <= before_ns)
+			per__cache_remove(cache, entry);
+		else
+			oldest_ns = PER_MIN(oldest_ns, entry->checked_ns);
+	}
+	return oldest_ns;
+}
+
 /* --- coming in -------------------------------------------------------------------------------- */
 
 static void link_in(struct per__cache *cache, struct per__entry *entry)

@@ -62,6 +62,12 @@ void per__cache_remove(struct per__cache *cache, struct per__entry *entry);
 /** Closes the descriptors of entries that nobody uses, by putting these out. Returns how many were closed. */
 uint32_t per__cache_drop_fds(struct per__cache *cache);
 
+/**
+ * Puts out entries with descriptors that nobody uses and that were last known to be true at before_ns or
+ * earlier. Returns when the oldest of those that stay was; INT64_MAX: none has a descriptor.
+ */
+int64_t per__cache_drop_idle(struct per__cache *cache, int64_t before_ns);
+
 static inline void per__cache_lend(struct per__entry *entry)
 {
 	entry->refs++;

@@ -371,6 +371,7 @@ static void plain_init(struct per__static_conf *conf, const per_static_config *c
 	conf->cache_entries = (uint32_t)or_default(config->cache_entries, 8192);
 	conf->cache_descriptors = (uint32_t)or_default(config->cache_descriptors, 512);
 	conf->check_ns = (int64_t)or_default(config->check_ms, 100) * 1000000;
+	conf->idle_ns = (int64_t)or_default(config->cache_idle_ms, 60000) * 1000000;
 	conf->disk_threads = (unsigned)or_default(config->disk_threads, 2);
 }
 

@@ -32,7 +32,7 @@ struct per__static_conf {
 
 	size_t cache_bytes, cache_file_bytes; /* over all workers */
 	uint32_t cache_entries, cache_descriptors;
-	int64_t check_ns;
+	int64_t check_ns, idle_ns;
 	bool is_cached;
 	unsigned disk_threads;
 	struct per__log log;

@@ -154,6 +154,12 @@ struct per__ask {
 /** Counts a use of the shard less; the last one of a closing shard ends it. */
 void per__shard_settle(struct per__shard *shard);
 
+/** Tells the counters, which other threads read, what the cache has. */
+void per__shard_note(struct per__shard *shard);
+
+/** Something may be open in the cache: it is to be closed when nobody asks for it. */
+void per__shard_watch(struct per__shard *shard);
+
 void per__root_give(struct per__root *root);
 
 /* --- static_find.c ---------------------------------------------------------------------------- */

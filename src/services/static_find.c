@@ -25,14 +25,6 @@ static struct per__load load_of(const struct per__shard *shard, bool may_wait)
 	};
 }
 
-/* For the counters, which other threads read. */
-static void cache_note(struct per__shard *shard)
-{
-	__atomic_store_n(&shard->counters.entries, shard->cache.entries, __ATOMIC_RELAXED);
-	__atomic_store_n(&shard->counters.bytes, shard->cache.bytes, __ATOMIC_RELAXED);
-	__atomic_store_n(&shard->counters.descriptors, shard->cache.fds, __ATOMIC_RELAXED);
-}
-
 /* --- what a load has found -------------------------------------------------------------------- */
 
 static bool is_brief(int status)
@@ -49,11 +41,13 @@ static void remember(struct per__shard *shard, per_str key, int status, struct p
 		entry->checked_ns = now_ns;
 		entry->is_hot = true;
 		per__cache_insert(&shard->cache, entry);
+		if (entry->fds > 0)
+			per__shard_watch(shard);
 	} else if (is_brief(status)) {
 		per__brief_insert(&shard->cache, per__key_hash(key), key, status,
 				  now_ns + shard->files->conf.check_ns);
 	}
-	cache_note(shard);
+	per__shard_note(shard);
 }
 
 /* --- later ------------------------------------------------------------------------------------ */

@@ -219,7 +219,7 @@ def every_default_is_that_of_the_library(t):
                                   "handshake_timeout_ms": "tls.handshake_timeout", "handshakes_max": "tls.handshakes"},
                "per_static_config": {"cache_bytes": "files.cache", "cache_file_bytes": "files.cache_file",
                                      "cache_entries": "files.entries", "cache_descriptors": "files.descriptors",
-                                     "check_ms": "files.check", "disk_threads": "files.disk_threads"}}
+                                     "check_ms": "files.check", "cache_idle_ms": "files.idle", "disk_threads": "files.disk_threads"}}
     with open(os.path.join(ROOT, "docs/configuration.md"), encoding="utf-8") as page:
         sections = {part.split("\n")[0]: part for part in page.read().split("\n## ")}
     values, section = {}, ""

@@ -572,6 +572,36 @@ def descriptors_are_few(t):
             equal(c.get("/inside.txt").body, b"inside\n")
 
 
+@suite.case(alone=True)
+def what_nobody_asks_for_is_closed(t):
+    tree = Tree("idle")
+    data = content(8_000_000)
+    tree.write("large.bin", data)
+    with t.serving(app(t, tree)) as server, server.connect() as c:
+        equal(c.get("/large.bin", "Range: bytes=0-0").status, 206)
+        equal(stats(c)["descriptors"], 1, "it stays open at first")
+    with t.serving(app(t, tree, "--cache-idle-ms", "1", "--check-ms", "1")) as server, server.connect() as c:
+        c.get("/inside.txt")
+        before = server.fd_count()
+        for _ in range(3):
+            equal(c.get("/large.bin", "Range: bytes=0-0").status, 206)
+            until(lambda: server.fd_count() == before, "the file to be closed without another request")
+        slow, size = slow_get(server, "/large.bin")
+        begin = slow.take(1000)
+        os.unlink(tree.path("large.bin"))
+        check(begin + slow.take(size - 1000) == data, "all of what is being sent", "something else")
+        slow.close()
+        until(lambda: server.fd_count() == before, "the deleted file to be closed")
+        if is_instrumented(t.program("static_app")):
+            return
+
+        def is_quiet():
+            switches = server.switches()
+            threading.Event().wait(0.3)  # what is looked for is that nothing happens in it
+            return server.switches() == switches
+        until(is_quiet, "no wake-up when nothing is open", tries=100)
+
+
 @suite.case()
 def no_descriptor_is_left(t):
     tree = Tree("none-left")

@@ -159,6 +159,7 @@ static const struct option {
 	NUMBER("--cache-entries", files.cache_entries),
 	NUMBER("--cache-descriptors", files.cache_descriptors),
 	NUMBER("--check-ms", files.check_ms),
+	NUMBER("--cache-idle-ms", files.cache_idle_ms),
 	NUMBER("--disk-threads", files.disk_threads),
 };
 

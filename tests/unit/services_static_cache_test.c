@@ -258,6 +258,34 @@ static void test_cache_accounts_exactly(void **state)
 	end(&cache);
 }
 
+static void test_cache_drop_idle_closes_what_is_old_and_not_lent(void **state)
+{
+	struct per__cache cache;
+	struct per__entry *lent;
+
+	(void)state;
+	assert_int_equal(per__cache_init(&cache, 1 << 20, 100, 10), 0);
+	assert_true(per__cache_drop_idle(&cache, 1000) == INT64_MAX);
+	add(&cache, "memory", 10, false)->checked_ns = 5;
+	add(&cache, "old", 10, true)->checked_ns = 10;
+	add(&cache, "young", 10, true)->checked_ns = 11;
+	lent = add(&cache, "lent", 10, true);
+	lent->checked_ns = 9;
+	per__cache_lend(lent);
+	assert_true(per__cache_drop_idle(&cache, 10) == 9);
+	assert_null(find(&cache, "old"));
+	assert_non_null(find(&cache, "memory"));
+	assert_non_null(find(&cache, "young"));
+	assert_non_null(find(&cache, "lent"));
+	per__cache_give(&cache, lent);
+	assert_true(per__cache_drop_idle(&cache, 10) == 11);
+	assert_int_equal(cache.fds, 1);
+	assert_true(per__cache_drop_idle(&cache, 11) == INT64_MAX);
+	assert_int_equal(cache.fds, 0);
+	assert_int_equal(cache.entries, 1);
+	end(&cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_cache_without_memory_keeps_nothing),
 		cmocka_unit_test(test_brief_answers_end_with_their_time),
 		cmocka_unit_test(test_cache_accounts_exactly),
+		cmocka_unit_test(test_cache_drop_idle_closes_what_is_old_and_not_lent),
 	};
 
 	return cmocka_run_group_tests_name("static_cache", tests, NULL, NULL);
