@@ -26,9 +26,9 @@ static void add(struct complaints *complaints, const char *file, unsigned line, 
 	struct complaint *complaint;
 	const char *colon = path[0] != '\0' ? ": " : "";
 
-	if (complaints->count++ >= COMPLAINTS_MAX)
+	if (complaints->listed >= COMPLAINTS_MAX)
 		return;
-	complaint = &complaints->list[complaints->count - 1];
+	complaint = &complaints->list[complaints->listed++];
 	complaint->line = line;
 	if (line > 0)
 		snprintf(complaint->text, sizeof(complaint->text), "%s:%u: %s%s%s", file, line, path, colon,
@@ -46,6 +46,7 @@ void complain_at(struct complaints *complaints, unsigned line, const char *path,
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
+	complaints->count++;
 	add(complaints, complaints->file, line, path, what);
 }
 
@@ -67,22 +68,46 @@ static const char *option_of(const struct complaints *complaints, const char *pa
 	return NULL;
 }
 
-void complain(struct complaints *complaints, const char *path, const char *format, ...)
+/* Adds it where the path leads: to an option, or to a line. Returns whether it is an option. */
+static bool add_at_path(struct complaints *complaints, const char *path, const char *what)
 {
 	const char *option = option_of(complaints, path);
-	char what[COMPLAINT_BYTES_MAX];
-	va_list args;
 
-	va_start(args, format);
-	vsnprintf(what, sizeof(what), format, args);
-	va_end(args);
-	complaints->option_faults += option != NULL ? 1 : 0;
 	if (option != NULL)
 		add(complaints, "peregrine", 0, option, what);
 	else if (complaints->tree != NULL && path[0] != '\0')
 		add(complaints, complaints->file, tree_line(complaints->tree, path), path, what);
 	else
 		add(complaints, complaints->file, 0, path, what);
+	return option != NULL;
+}
+
+void complain(struct complaints *complaints, const char *path, const char *format, ...)
+{
+	char what[COMPLAINT_BYTES_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	complaints->count++;
+	complaints->option_faults += add_at_path(complaints, path, what) ? 1 : 0;
+}
+
+void complain_softly(struct complaints *complaints, const char *path, const char *format, ...)
+{
+	const unsigned listed = complaints->listed;
+	char what[COMPLAINT_BYTES_MAX];
+	va_list args;
+
+	if (complaints->warnings++ >= COMPLAINTS_WARNINGS_MAX)
+		return;
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	(void)add_at_path(complaints, path, what);
+	if (complaints->listed > listed)
+		complaints->list[listed].is_warning = true;
 }
 
 /* A list of at most COMPLAINTS_MAX; those of one line stay in their order. */
@@ -98,24 +123,24 @@ static void sort(struct complaints *complaints, unsigned count)
 	}
 }
 
-void complaints_each(struct complaints *complaints, void (*fn)(const char *text, void *user), void *user)
+void complaints_each(struct complaints *complaints, complaint_fn fn, void *user)
 {
-	const unsigned count = complaints->count < COMPLAINTS_MAX ? complaints->count : COMPLAINTS_MAX;
+	const unsigned listed = complaints->listed, all = complaints->count + complaints->warnings;
 	char more[64];
 
-	sort(complaints, count);
-	for (unsigned i = 0; i < count; i++)
-		fn(complaints->list[i].text, user);
-	if (complaints->count > count) {
-		snprintf(more, sizeof(more), "and %u more", complaints->count - count);
-		fn(more, user);
+	sort(complaints, listed);
+	for (unsigned i = 0; i < listed; i++)
+		fn(complaints->list[i].text, complaints->list[i].is_warning, user);
+	if (all > listed) {
+		snprintf(more, sizeof(more), "and %u more", all - listed);
+		fn(more, complaints->count == 0, user);
 	}
 }
 
-static void print_one(const char *text, void *user)
+static void print_one(const char *text, bool is_warning, void *user)
 {
 	(void)user;
-	fprintf(stderr, "%s\n", text);
+	fprintf(stderr, "%s%s\n", is_warning ? "warning: " : "", text);
 }
 
 void complaints_print(struct complaints *complaints)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * complaints.h - what is wrong with a configuration: a list of "file:line: key: what was expected".
- * Collects; the caller prints or logs it.
+ * complaints.h - what is wrong with a configuration: a list of "file:line: key: what was expected". Warnings
+ * are about what works and is hardly meant. Collects; the caller prints or logs it.
  */
 #ifndef CMD_PEREGRINE_COMPLAINTS_H
 #define CMD_PEREGRINE_COMPLAINTS_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #define COMPLAINTS_MAX 50u /* more are only counted */
+#define COMPLAINTS_WARNINGS_MAX 20u
 #define COMPLAINT_BYTES_MAX 512u
 #define COMPLAINTS_OPTIONS_MAX 16u
 
@@ -24,10 +25,13 @@ struct complaints {
 		/* values that the command line has given: "engine.workers", "--workers" */
 		[COMPLAINTS_OPTIONS_MAX];
 	unsigned option_count;
-	unsigned count;
+	unsigned count;         /* without warnings */
 	unsigned option_faults; /* how many of them are about the command line */
+	unsigned warnings;
+	unsigned listed;
 	struct complaint {
 		unsigned line; /* 0: unknown */
+		bool is_warning;
 		char text[2 * COMPLAINT_BYTES_MAX];
 	} list[COMPLAINTS_MAX];
 };
@@ -39,6 +43,10 @@ struct complaints {
 void complain(struct complaints *complaints, const char *path, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/** The same about what is no reason not to start. */
+void complain_softly(struct complaints *complaints, const char *path, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /** From now on, what is wrong with a path is wrong with an option. */
 void complaints_blame(struct complaints *complaints, const char *path, const char *option);
 
@@ -46,8 +54,10 @@ void complaints_blame(struct complaints *complaints, const char *path, const cha
 void complain_at(struct complaints *complaints, unsigned line, const char *path, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+typedef void (*complaint_fn)(const char *text, bool is_warning, void *user);
+
 /** Hands over each complaint, in the order of lines. */
-void complaints_each(struct complaints *complaints, void (*fn)(const char *text, void *user), void *user);
+void complaints_each(struct complaints *complaints, complaint_fn fn, void *user);
 
 /** Writes all of them to stderr. */
 void complaints_print(struct complaints *complaints);

@@ -27,12 +27,30 @@ static void reason_keep(per_log_level level, const char *line, void *user)
 	snprintf(reason, COMPLAINT_BYTES_MAX, "%s", line);
 }
 
+static void silence(per_log_level level, const char *line, void *user)
+{
+	(void)level;
+	(void)line;
+	(void)user;
+}
+
 /* per_config_check() wants one; it is not called. */
 static int no_request(per_req *req, void *user)
 {
 	(void)req;
 	(void)user;
 	return PER_ESTATE;
+}
+
+/* Without the words at its beginning that the path says as well. */
+static const char *reason_of(const char *line, const char *path)
+{
+	static const char listen[] = "cannot listen on ";
+	const size_t len = strlen(path);
+
+	if (strncmp(line, listen, sizeof(listen) - 1) == 0)
+		return line + sizeof(listen) - 1;
+	return strncmp(line, path, len) == 0 && line[len] == ' ' ? line + len + 1 : line;
 }
 
 static void check_by_library(per_config *part, const char *path, struct complaints *complaints)
@@ -45,7 +63,8 @@ static void check_by_library(per_config *part, const char *path, struct complain
 	part->log_user = reason;
 	err = per_config_check(part);
 	if (err != 0)
-		complain(complaints, path, "%.400s", reason[0] != '\0' ? reason : per_strerror(err));
+		complain(complaints, path, "%.400s",
+			 reason[0] != '\0' ? reason_of(reason, path) : per_strerror(err));
 }
 
 static void check_address(const char *address, const char *path, struct complaints *complaints)
@@ -58,6 +77,20 @@ static void check_address(const char *address, const char *path, struct complain
 	check_by_library(&(per_config){ .listen = &listen, .listen_count = 1 }, path, complaints);
 }
 
+/* A free port may be taken twice. */
+static void check_listen_once(const struct config *config, unsigned i, const char *path,
+			      struct complaints *complaints)
+{
+	const char *address = config->listen[i].address;
+	const char *colon = strrchr(address, ':');
+	unsigned first = 0;
+
+	while (strcmp(config->listen[first].address, address) != 0)
+		first++;
+	if (first < i && (colon == NULL || strcmp(colon, ":0") != 0))
+		complain(complaints, path, "\"%.100s\": listen[%u] has it already", address, first);
+}
+
 static void check_listen(const struct config *config, struct complaints *complaints)
 {
 	char path[CHECK_PATH_MAX];
@@ -68,6 +101,7 @@ static void check_listen(const struct config *config, struct complaints *complai
 
 		check_path(path, "listen[%u].address", i);
 		check_address(listen->address, path, complaints);
+		check_listen_once(config, i, path, complaints);
 		check_path(path, "listen[%u].backlog", i);
 		range_read(&range_backlog, listen->backlog, path, complaints, &number);
 		check_path(path, "listen[%u].unix_mode", i);
@@ -86,11 +120,13 @@ static void check_proxies(const struct config *config, struct complaints *compla
 		per_config part = { .proxy_trusted = config->proxy_trusted[i] };
 
 		check_path(path, "proxy_trusted[%u]", i);
+		part.handler.on_request = no_request;
+		part.log = silence;
 		if (strlen(config->proxy_trusted[i]) > CHECK_PROXY_BYTES_MAX ||
-		    strchr(config->proxy_trusted[i], ',') != NULL)
-			complain(complaints, path, "expected one network, such as 10.0.0.0/8");
-		else
-			check_by_library(&part, path, complaints);
+		    strchr(config->proxy_trusted[i], ',') != NULL || per_config_check(&part) != 0)
+			complain(complaints, path,
+				 "\"%.100s\": expected a network such as 10.0.0.0/8, or unix",
+				 config->proxy_trusted[i]);
 	}
 	for (unsigned i = 0; i < config->listen_count; i++) {
 		check_path(path, "listen[%u].proxy", i);
@@ -131,6 +167,8 @@ static void check_process(const struct config *config, struct complaints *compla
 		complain(complaints, "group", "needs user: too");
 	check_log(config->log.path, "log.path", complaints);
 	check_log(config->access_log.path, "access_log.path", complaints);
+	if (config->access_log.path == NULL && config->access_log.format != 0)
+		complain_softly(complaints, "access_log", "path is missing, so there is no access log");
 }
 
 static void check_server(const struct config *config, struct complaints *complaints)

@@ -151,29 +151,60 @@ static bool is_file(const char *text)
 	}
 }
 
+/* Where it is missing the library goes on without: requests get a short text, or 404. */
+static void check_file(const struct config_host *host, const char *file, const char *path,
+		       struct complaints *complaints)
+{
+	char full[2 * CONFIG_TEXT_MAX + 2];
+	struct stat info;
+
+	if (!is_file(file)) {
+		complain(complaints, path,
+			 "\"%.100s\": expected a file below the root, such as errors/404.html", file);
+		return;
+	}
+	if (host->root == NULL || stat(host->root, &info) != 0)
+		return;
+	snprintf(full, sizeof(full), "%s/%s", host->root, file);
+	if (stat(full, &info) != 0)
+		complain_softly(complaints, path, "\"%.300s\": %s", full, strerror(errno));
+	else if (!S_ISREG(info.st_mode))
+		complain_softly(complaints, path, "\"%.300s\": is no file", full);
+}
+
+static void check_error_pages(const struct config_host *host, unsigned i, struct complaints *complaints)
+{
+	char path[CHECK_PATH_MAX];
+
+	for (unsigned k = 0; k < host->error_pages_count; k++) {
+		const unsigned status = host->error_pages[k].status;
+		unsigned first = 0;
+
+		check_path(path, "hosts[%u].error_pages[%u].status", i, k);
+		if (status < 400 || status > 599)
+			complain(complaints, path, "%u: expected 400 to 599", status);
+		while (host->error_pages[first].status != status)
+			first++;
+		if (first < k)
+			complain(complaints, path, "%u: error_pages[%u] is for it already", status, first);
+		check_path(path, "hosts[%u].error_pages[%u].file", i, k);
+		check_file(host, host->error_pages[k].file, path, complaints);
+	}
+}
+
 static void check_files_of(const struct config_host *host, unsigned i, struct complaints *complaints)
 {
 	char path[CHECK_PATH_MAX];
 
 	check_path(path, "hosts[%u].fallback", i);
-	if (host->fallback != NULL && !is_file(host->fallback))
-		complain(complaints, path, "\"%.100s\": expected a file below the root, such as index.html",
-			 host->fallback);
+	if (host->fallback != NULL)
+		check_file(host, host->fallback, path, complaints);
 	for (unsigned k = 0; k < host->index_count; k++) {
 		check_path(path, "hosts[%u].index[%u]", i, k);
 		if (strchr(host->index[k], '/') != NULL || !is_file(host->index[k]))
 			complain(complaints, path, "\"%.100s\": expected a name without /", host->index[k]);
 	}
-	for (unsigned k = 0; k < host->error_pages_count; k++) {
-		check_path(path, "hosts[%u].error_pages[%u].status", i, k);
-		if (host->error_pages[k].status < 400 || host->error_pages[k].status > 599)
-			complain(complaints, path, "%u: expected 400 to 599", host->error_pages[k].status);
-		check_path(path, "hosts[%u].error_pages[%u].file", i, k);
-		if (!is_file(host->error_pages[k].file))
-			complain(complaints, path,
-				 "\"%.100s\": expected a file below the root, such as errors/404.html",
-				 host->error_pages[k].file);
-	}
+	check_error_pages(host, i, complaints);
 }
 
 /* --- fields ----------------------------------------------------------------------------------- */
@@ -336,7 +367,7 @@ static void check_tls_section(const struct config_tls *tls, struct complaints *c
 	if (tls->client_ca != NULL)
 		check_readable(tls->client_ca, "tls.client_ca", complaints);
 	else if (tls->client_auth == CLIENT_AUTH_OPTIONAL || tls->client_auth == CLIENT_AUTH_REQUIRED)
-		complain(complaints, "tls.client_auth", "tls.client_ca is missing");
+		complain(complaints, "tls.client_auth", "client_ca is missing");
 }
 
 static void check_certificates(const struct config *config, struct complaints *complaints)
@@ -350,6 +381,11 @@ static void check_certificates(const struct config *config, struct complaints *c
 		check_path(path, "listen[%u].tls", i);
 		if (config->listen[i].tls)
 			complain(complaints, path, "no host has certificates");
+	}
+	for (unsigned i = 0; i < config->hosts_count && !has_tls(config); i++) {
+		check_path(path, "hosts[%u].certificates", i);
+		if (config->hosts[i].certificates_count > 0)
+			complain_softly(complaints, path, "no listener has tls: true, so nobody sees them");
 	}
 }
 

@@ -6,6 +6,8 @@
 #include "config_check.h"
 #include "engine.h"
 
+#include <string.h>
+
 #define REASON_BYTES_MAX 1024u
 
 /* One certificate alone. */
@@ -20,6 +22,33 @@ static void check_one(const struct config *config, unsigned i, unsigned k, struc
 	check_path(path, "hosts[%u].certificates[%u]", i, k);
 	if (per_tls_check(&alone, reason, sizeof(reason)) != 0)
 		complain(complaints, path, "%.400s", reason);
+}
+
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* What the library says about all of them together begins with the name of a setting, or of a file. */
+static void complain_about_all(const struct config *config, const char *reason, struct complaints *complaints)
+{
+	static const char *const keys[] = { "ciphersuites: ", "ciphers12: ", "groups: " };
+	char path[CHECK_PATH_MAX] = "tls";
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (begins(reason, keys[i])) {
+			check_path(path, "tls.%.*s", (int)strlen(keys[i]) - 2, keys[i]);
+			reason += strlen(keys[i]);
+			break;
+		}
+	}
+	if (config->tls.client_ca != NULL && begins(reason, config->tls.client_ca))
+		check_path(path, "tls.client_ca");
+	for (unsigned i = 0; i < config->hosts_count; i++) {
+		if (config->hosts[i].client_ca != NULL && begins(reason, config->hosts[i].client_ca))
+			check_path(path, "hosts[%u].client_ca", i);
+	}
+	complain(complaints, path, "%.400s", reason);
 }
 
 bool config_check_tls(const struct config *config, struct complaints *complaints)
@@ -41,6 +70,6 @@ bool config_check_tls(const struct config *config, struct complaints *complaints
 			check_one(config, i, k, complaints);
 	}
 	if (complaints->count == before)
-		complain(complaints, "tls", "%.400s", reason[0] != '\0' ? reason : per_strerror(err));
+		complain_about_all(config, reason[0] != '\0' ? reason : per_strerror(err), complaints);
 	return false;
 }

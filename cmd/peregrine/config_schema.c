@@ -247,7 +247,7 @@ ENTRY(host_entry, struct config_host, host_fields);
 /* --- the file --------------------------------------------------------------------------------- */
 
 static const cyaml_schema_field_t config_fields[] = {
-	CYAML_FIELD_SEQUENCE("listen", LIST, struct config, listen, &listen_entry, 0, CONFIG_LISTEN_MAX),
+	CYAML_FIELD_SEQUENCE("listen", LIST, struct config, listen, &listen_entry, 1, CONFIG_LISTEN_MAX),
 	ITEMS(struct config, proxy_trusted, text_entry),
 	TEXT(struct config, server_name),
 	TEXT(struct config, health),

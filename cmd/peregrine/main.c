@@ -14,8 +14,8 @@
 #define EXIT_USAGE 2
 
 /*
- * The configuration, or NULL after it was said on stderr what is wrong with it; *status then tells how to
- * end.
+ * The configuration, after warnings on stderr; or NULL after it was said there what is wrong with it:
+ * *status then tells how to end.
  */
 static struct config *config_make(const struct options *options, const struct activation *activation,
 				  int *status)
@@ -23,7 +23,7 @@ static struct config *config_make(const struct options *options, const struct ac
 	struct complaints complaints = { 0 };
 	struct config *config = options_config(options, activation, &complaints);
 
-	if (config == NULL)
+	if (config == NULL || !options->is_quiet)
 		complaints_print(&complaints);
 	*status = complaints.count > 0 && complaints.option_faults == complaints.count ? EXIT_USAGE
 										       : EXIT_ERROR;

@@ -160,14 +160,25 @@ static bool flag_take(struct options *options, int option)
 	}
 }
 
+static const char *name_of(int option)
+{
+	const struct option *known = long_options;
+
+	while (known->name != NULL && known->val != option)
+		known++;
+	return known->name;
+}
+
 static bool option_take(struct options *options, int option, const char *value)
 {
 	const char **place = place_of(options, option);
 
 	if (place == NULL && option != 'l')
 		return flag_take(options, option);
-	if (value[0] == '\0')
-		return complain_usage("an option needs a value", value);
+	if (value[0] == '\0') {
+		fprintf(stderr, "peregrine: --%s needs a value\nTry 'peregrine --help'.\n", name_of(option));
+		return false;
+	}
 	if (place != NULL) {
 		*place = value;
 		return true;

@@ -137,6 +137,20 @@ static bool override_user(const char *text, struct config *config)
 	return config_set(&config->user, user) && config_set(&config->group, colon + 1);
 }
 
+/* Is there a key beside the certificate? Yes also where the file cannot be read: that is said elsewhere. */
+static bool has_key(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[256];
+	bool has_key = file == NULL;
+
+	while (!has_key && fgets(line, sizeof(line), file) != NULL)
+		has_key = strstr(line, "PRIVATE KEY-----") != NULL;
+	if (file != NULL)
+		fclose(file);
+	return has_key;
+}
+
 static bool override_certificate(const struct options *options, struct config_host *host)
 {
 	host->certificates = calloc(1, sizeof(*host->certificates));
@@ -195,6 +209,9 @@ static bool override(const struct options *options, const struct activation *act
 
 	if (options->root != NULL)
 		is_good = is_good && path_set(&config->hosts[0].root, options->root);
+	if (options->tls_cert != NULL && options->tls_key == NULL && !has_key(options->tls_cert))
+		complain(complaints, "hosts[0].certificates",
+			 "\"%.200s\": holds no key; give it with --tls-key", options->tls_cert);
 	if (options->tls_cert != NULL)
 		is_good = is_good && override_certificate(options, &config->hosts[0]);
 	if (options->backend != NULL)

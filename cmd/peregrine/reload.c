@@ -16,9 +16,9 @@
 
 #define REASON_BYTES_MAX 1024u
 
-static void complain_in_log(const char *text, void *user)
+static void complain_in_log(const char *text, bool is_warning, void *user)
 {
-	logger_say(user, PER_LOG_ERROR, "%s", text);
+	logger_say(user, is_warning ? PER_LOG_WARN : PER_LOG_ERROR, "%s", text);
 }
 
 static struct config *config_read(struct program *program)
@@ -29,8 +29,7 @@ static struct config *config_read(struct program *program)
 	if (complaints == NULL)
 		return NULL;
 	config = options_config(program->options, program->activation, complaints);
-	if (config == NULL)
-		complaints_each(complaints, complain_in_log, &program->logger);
+	complaints_each(complaints, complain_in_log, &program->logger);
 	complaints_end(complaints);
 	free(complaints);
 	return config;

@@ -172,17 +172,33 @@ static const cyaml_schema_field_t *field_find(const cyaml_schema_field_t *fields
 	return NULL;
 }
 
+/* "tls, log, hosts" */
+static void list_keys(const cyaml_schema_field_t *fields, char *buf, size_t cap)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (unsigned i = 0; fields[i].key != NULL && len < cap; i++) {
+		const int more = snprintf(buf + len, cap - len, "%s%s", i > 0 ? ", " : "", fields[i].key);
+
+		len += more > 0 ? (size_t)more : 0;
+	}
+}
+
 static void complain_unknown(struct walk *walk, const yaml_node_t *key, const cyaml_schema_field_t *fields)
 {
 	struct suggestion suggestion = suggest_begin(text_of(key));
+	char known[300];
 
+	list_keys(fields, known, sizeof(known));
 	for (; fields->key != NULL; fields++)
 		suggest_try(&suggestion, fields->key);
 	if (suggestion.best != NULL)
 		complain_at(walk->complaints, line_of(key), walk->path, "unknown key; did you mean \"%s\"?",
 			    suggestion.best);
 	else
-		complain_at(walk->complaints, line_of(key), walk->path, "unknown key");
+		complain_at(walk->complaints, line_of(key), walk->path, "unknown key; expected one of %s",
+			    known);
 }
 
 /* The first pair of the mapping with that key. */

@@ -13,11 +13,24 @@ static unsigned line_of(const yaml_node_t *node)
 	return (unsigned)node->start_mark.line + 1;
 }
 
+/* Of the byte that cannot be read at all. */
+static unsigned line_at(const yaml_parser_t *parser)
+{
+	const unsigned char *start = parser->input.string.start;
+	unsigned line = 1;
+
+	for (size_t i = 0; i < parser->problem_offset && start + i < parser->input.string.end; i++)
+		line += start[i] == '\n' ? 1 : 0;
+	return line;
+}
+
 static void complain_syntax(struct complaints *complaints, const yaml_parser_t *parser)
 {
 	const bool has_mark = parser->error == YAML_SCANNER_ERROR || parser->error == YAML_PARSER_ERROR ||
 			      parser->error == YAML_COMPOSER_ERROR;
-	const unsigned line = has_mark ? (unsigned)parser->problem_mark.line + 1 : 0;
+	const unsigned line = has_mark                             ? (unsigned)parser->problem_mark.line + 1
+			      : parser->error == YAML_READER_ERROR ? line_at(parser)
+								   : 0;
 	const char *problem = parser->problem != NULL ? parser->problem : "out of memory";
 
 	if (parser->context != NULL && has_mark)

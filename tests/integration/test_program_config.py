@@ -17,6 +17,8 @@ from program import Folder, path_of, run  # noqa: E402
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 suite = Suite("peregrine: options and configuration")
 HOSTS = "hosts:\n  - root: .\n"
+KEYS = ("listen, proxy_trusted, server_name, health, user, group, engine, limits, timeouts, files, tls, log, access_log, metrics, "
+        "hosts")
 
 
 def program(t):
@@ -77,7 +79,7 @@ def probe_explains_this_machine(t):
 def wrong_options_exit_with_2(t):
     for options, words in ((["--nonsense"], "nonsense"), (["a", "b"], "unexpected argument: 'b'"),
                            (["--port", "1", "--listen", ":0"], "instead of --host and --port"),
-                           (["--port", ""], "needs a value"), (["--tls-key", "x"], "--tls-key needs --tls-cert"),
+                           (["--port", ""], "--port needs a value"), (["--tls-key", "x"], "--tls-key needs --tls-cert"),
                            (["-q", "-v"], "--quiet"), (["--welcome", "dir"], "--welcome"),
                            (["--config", "x", "dir"], "stand in the file"), (["--config", "x", "--welcome"], "in the file"),
                            (["--config", "x", "--tls-cert", "y"], "in the file"), (["--workers"], "workers")):
@@ -94,11 +96,12 @@ def wrong_values_name_the_option(t):
                            (["--workers", "x"], '--workers: "x": expected a whole number'),
                            (["--accept-threads", "65"], '--accept-threads: "65": expected 0 to 64'),
                            (["--backend", "x"], '--backend: "x": expected auto, io_uring, epoll or kqueue'),
-                           (["--listen", "x"], '--listen: cannot listen on "x": a port is missing: host:port'),
-                           (["--metrics", "x"], '--metrics: cannot listen on "x": a port is missing: host:port'),
+                           (["--listen", "x"], '--listen: "x": a port is missing: host:port'),
+                           (["--metrics", "x"], '--metrics: "x": a port is missing: host:port'),
                            (["--user", "no-such-user"], '--user: "no-such-user": no such user'),
                            (["--user", "root:no-such"], '--user: "no-such": no such group'),
                            (["--tls-cert", "/no.pem"], '--tls-cert: "/no.pem": No such file or directory'),
+                           (["--tls-cert", "/etc/passwd"], '--tls-cert: "/etc/passwd": holds no key; give it with --tls-key'),
                            (["--access-log", "/no/such/log"], '--access-log: "/no/such": No such file or directory'),
                            (["/no/such"], 'DIRECTORY: "/no/such": No such file or directory'),
                            (["/etc/passwd"], 'DIRECTORY: "/etc/passwd": not a directory')):
@@ -131,7 +134,7 @@ def what_is_no_yaml_has_its_line(t):
     refused(t, "", "FILE: is empty; expected hosts: at least")
     refused(t, HOSTS + "---\n" + HOSTS, "FILE:4: a second YAML document; expected one only")
     refused(t, "- 1\n", "FILE:1: is a list; expected keys with values")
-    refused(t, b"hosts: \xff\n", "FILE: not YAML: invalid leading UTF-8 octet")
+    refused(t, b"hosts: \xff\n", "FILE:1: not YAML: invalid leading UTF-8 octet")
 
 
 @suite.case()
@@ -145,8 +148,8 @@ def files_that_cannot_be_read_are_named(t):
 def unknown_keys_are_errors_with_a_suggestion(t):
     refused(t, "hosts:\n  - root: .\n    rooot: x\n", 'FILE:3: hosts[0].rooot: unknown key; did you mean "root"?')
     refused(t, HOSTS + "timeouts:\n  haed: 1s\n", 'FILE:4: timeouts.haed: unknown key; did you mean "head"?')
-    refused(t, HOSTS + "nothing_like_it: 1\n", "FILE:3: nothing_like_it: unknown key")
-    refused(t, HOSTS + "1: 1\n", "FILE:3: 1: unknown key")
+    refused(t, HOSTS + "nothing_like_it: 1\n", "FILE:3: nothing_like_it: unknown key; expected one of " + KEYS)
+    refused(t, HOSTS + "1: 1\n", "FILE:3: 1: unknown key; expected one of " + KEYS)
     refused(t, HOSTS + "? [a]\n: 1\n", "FILE:3: a key that is no text")
 
 
@@ -240,14 +243,18 @@ def every_default_is_that_of_the_library(t):
 @suite.case()
 def addresses_and_sources_are_checked(t):
     refused(t, HOSTS + "listen:\n  - address: ':80'\n  - address: '1.2.3:x'\n",
-            'FILE:5: listen[1].address: cannot listen on "1.2.3:x": the port is no number from 0 to 65535')
+            'FILE:5: listen[1].address: "1.2.3:x": the port is no number from 0 to 65535')
     refused(t, HOSTS + "listen:\n  - address: ':80'\n    proxy: true\n", "FILE:5: listen[0].proxy: nobody is trusted: proxy_trusted "
             "is missing")
-    refused(t, HOSTS + "proxy_trusted: [10.0.0.0/33]\n", "FILE:3: proxy_trusted[0]: proxy_trusted is not a list of networks: "
-            "10.0.0.0/33")
-    refused(t, HOSTS + "proxy_trusted: ['::1, unix']\n", "FILE:3: proxy_trusted[0]: expected one network, such as 10.0.0.0/8")
-    refused(t, HOSTS + "server_name: \"a\\nb\"\n", "FILE:3: server_name: server_name cannot be the value of a field")
-    refused(t, HOSTS + "metrics: {address: x}\n", 'FILE:3: metrics.address: cannot listen on "x": a port is missing: host:port')
+    refused(t, HOSTS + "proxy_trusted: [10.0.0.0/33]\n", 'FILE:3: proxy_trusted[0]: "10.0.0.0/33": expected a network such as '
+            "10.0.0.0/8, or unix")
+    refused(t, HOSTS + "proxy_trusted: ['::1, unix']\n",
+            'FILE:3: proxy_trusted[0]: "::1, unix": expected a network such as 10.0.0.0/8, or unix')
+    refused(t, HOSTS + "listen: []\n", "FILE:3: listen: has 0 entries; expected 1 to 64")
+    refused(t, HOSTS + "listen: [{address: ':80'}, {address: ':0'}, {address: ':0'}, {address: ':80'}]\n",
+            'FILE:3: listen[3].address: ":80": listen[0] has it already')
+    refused(t, HOSTS + "server_name: \"a\\nb\"\n", "FILE:3: server_name: cannot be the value of a field")
+    refused(t, HOSTS + "metrics: {address: x}\n", 'FILE:3: metrics.address: "x": a port is missing: host:port')
     refused(t, HOSTS + "health: healthz\n", 'FILE:3: health: "healthz": expected a path such as /healthz, or off')
     refused(t, HOSTS + "user: no-such-user\n", 'FILE:3: user: "no-such-user": no such user')
     refused(t, HOSTS + "group: daemon\n", "FILE:3: group: needs user: too")
@@ -290,7 +297,10 @@ def fields_pages_and_redirects_are_checked(t):
             at + "headers[0].value: expected a value without control characters and outer spaces")
     refused(t, host + "cache_control: [{match: '*', value: ' x'}]\n".replace("' x'", '" x"'),
             at + 'cache_control[0].value: expected a value such as "public, max-age=3600"')
-    refused(t, host + "error_pages: [{status: 200, file: a}]\n", at + "error_pages[0].status: 200: expected 400 to 599")
+    refused(t, host + "error_pages: [{status: 200, file: a}]\n", at + "error_pages[0].status: 200: expected 400 to 599",
+            "warning: " + at + 'error_pages[0].file: "DIR/a": No such file or directory')
+    refused(t, host + "error_pages: [{status: 404, file: site.yaml}, {status: 500, file: site.yaml}, {status: 404, file: site.yaml}]\n",
+            at + "error_pages[2].status: 404: error_pages[0] is for it already")
     refused(t, host + "error_pages: [{status: 404, file: /a}]\n",
             at + 'error_pages[0].file: "/a": expected a file below the root, such as errors/404.html')
     for match in ("a", "/*/*"):
@@ -300,10 +310,11 @@ def fields_pages_and_redirects_are_checked(t):
                 at + f'headers[0].match: "{match}": expected a path with at most one *, such as /assets/*')
     refused(t, host + "headers: [{match: '*', name: ETag, value: x}]\n", at + 'headers[0].name: "ETag" is set by the server itself')
     for name in ("a//b", "./a", "a/..", "a/"):
-        refused(t, host + f"fallback: {name}\n", at + f'fallback: "{name}": expected a file below the root, such as index.html')
+        refused(t, host + f"fallback: {name}\n", at + f'fallback: "{name}": expected a file below the root, such as errors/404.html')
     refused(t, host + "index: [..]\n", at + 'index[0]: "..": expected a name without /')
-    equal(checked(t, host + "fallback: a..b/...\n"), (0, "ok\n", ""))
-    refused(t, host + "fallback: ../a\n", at + 'fallback: "../a": expected a file below the root, such as index.html')
+    equal(checked(t, host + "fallback: a..b/...\n"),
+          (0, "ok\n", "warning: " + at + 'fallback: "DIR/a..b/...": No such file or directory\n'))
+    refused(t, host + "fallback: ../a\n", at + 'fallback: "../a": expected a file below the root, such as errors/404.html')
     refused(t, host + "index: [a/b]\n", at + 'index[0]: "a/b": expected a name without /')
     refused(t, host + "redirects: [{path: /a, to: /}, {prefix: /a, to: /}, {path: /a, to: /b}]\n",
             at + "redirects[2]: has the path or prefix of redirects[0]")
@@ -329,11 +340,27 @@ def tls_is_checked(t):
     refused(t, host + "hsts: {max_age: 1}\n", 'FILE:3: hosts[0].hsts.max_age: "1": expected a duration such as 500ms, 15s, 2m or 1h')
     refused(t, host + "certificates: [{cert: no.pem, key: no.key}]\n",
             'FILE:3: hosts[0].certificates[0].cert: "DIR/no.pem": No such file or directory',
-            'FILE:3: hosts[0].certificates[0].key: "DIR/no.key": No such file or directory')
+            'FILE:3: hosts[0].certificates[0].key: "DIR/no.key": No such file or directory',
+            "warning: FILE:3: hosts[0].certificates: no listener has tls: true, so nobody sees them")
     refused(t, host + "client_auth: required\n", "FILE:3: hosts[0].client_auth: client_ca is missing, here and in tls",
             "FILE:3: hosts[0].client_auth: a host without certificates asks for none")
-    refused(t, HOSTS + "tls: {client_auth: optional}\n", "FILE:3: tls.client_auth: tls.client_ca is missing")
+    refused(t, HOSTS + "tls: {client_auth: optional}\n", "FILE:3: tls.client_auth: client_ca is missing")
     refused(t, HOSTS + "tls: {client_ca: no.pem}\n", 'FILE:3: tls.client_ca: "DIR/no.pem": No such file or directory')
+
+
+@suite.case()
+def settings_of_tls_have_their_line(t):
+    with Folder() as folder:
+        certificate(folder, "site")
+        folder.write("none.pem", "x")
+        for setting, complaint in (("ciphersuites: X", "ciphersuites: 'X' is no list of cipher suites of TLS 1.3"),
+                                   ("groups: X", "groups: 'X' has a name that is not known, or twice"),
+                                   ("client_ca: none.pem\n  client_auth: required",
+                                    f"client_ca: {folder.path}/none.pem: holds no certificate in PEM (-----BEGIN ...)")):
+            path = folder.write("site.yaml", "hosts:\n  - root: .\n    certificates: [{cert: site.pem, key: site.key}]\n"
+                                "listen: [{address: ':0', tls: true}]\ntls:\n  " + setting + "\n")
+            done = run(program(t), "--check", "--config", path)
+            equal((done.returncode, done.stderr), (1, f"{path}:6: tls.{complaint}\n"))
 
 
 @suite.case()
@@ -348,6 +375,41 @@ def all_errors_come_at_once_in_order(t):
 
 
 # --- dump -------------------------------------------------------------------------------------------------------------
+
+
+@suite.case()
+def what_is_hardly_meant_is_a_warning(t):
+    text = """hosts:
+  - root: .
+    fallback: app.html
+    error_pages:
+      - {status: 404, file: errors/404.html}
+      - {status: 500, file: folder}
+    certificates: [{cert: site.pem, key: site.key}]
+access_log: {format: json}
+"""
+    warnings = ('warning: FILE:3: hosts[0].fallback: "DIR/app.html": No such file or directory\n'
+                'warning: FILE:5: hosts[0].error_pages[0].file: "DIR/errors/404.html": No such file or directory\n'
+                'warning: FILE:6: hosts[0].error_pages[1].file: "DIR/folder": is no file\n'
+                "warning: FILE:7: hosts[0].certificates: no listener has tls: true, so nobody sees them\n"
+                "warning: FILE:8: access_log: path is missing, so there is no access log\n")
+    with Folder() as folder:
+        certificate(folder, "site")
+        os.makedirs(os.path.join(folder.path, "folder"))
+        path = folder.write("site.yaml", text)
+        done = run(program(t), "--check", "--config", path)
+        equal(done.stderr.replace(path, "FILE").replace(folder.path, "DIR"), warnings, "the warnings")
+        equal((done.returncode, done.stdout), (0, "ok\n"), "status and output")
+        done = run(program(t), "--check", "-q", "--config", path)
+        equal((done.returncode, done.stderr), (0, ""), "status and warnings with -q")
+        path = folder.write("site.yaml", "hosts:\n" + "".join(f"  - {{names: [n{i}.org], root: ., health: 1}}\n" for i in range(60)))
+        done = run(program(t), "--check", "--config", path)
+        equal((done.returncode, done.stderr.count("unknown key"), done.stderr.split("\n")[-2]), (1, 50, "and 10 more"))
+        # warnings take up no more than their share of the list
+        hosts = "".join(f"  - {{names: [n{i}.org, n{i}.org], root: ., fallback: x}}\n" for i in range(25))
+        done = run(program(t), "--check", "--config", folder.write("site.yaml", "hosts:\n" + hosts))
+        equal((done.returncode, done.stderr.count("is a name of"), done.stderr.count("warning: "), done.stderr.split("\n")[-2]),
+              (1, 25, 20, "and 5 more"))
 
 
 @suite.case()
@@ -378,6 +440,7 @@ hosts:
 """
     with Folder() as folder:
         os.mkdir(os.path.join(folder.path, "sub"))
+        folder.write("e/404.html", "")
         path = folder.write("one.yaml", text)
         first = run(program(t), "--config", path, "--dump-config")
         equal((first.returncode, first.stderr), (0, ""))
@@ -427,8 +490,10 @@ def the_example_is_good_and_has_every_key(t):
     missing = [key for key in sorted(keys_of_the_schema()) if not re.search(rf"\b{key}:", text)]
     equal(missing, ["welcome"], "keys that the example does not show")
     with Folder() as folder:
-        for name in ("srv/www/example.org", "srv/www/example.net", "var/log/peregrine"):
+        for name in ("srv/www/example.net", "var/log/peregrine"):
             os.makedirs(os.path.join(folder.path, name))
+        for name in ("index.html", "errors/404.html"):
+            folder.write("srv/www/example.org/" + name, "")
         certificate(folder, "etc/peregrine/example.org")
         for prefix in ("/srv/", "/var/log/", "/etc/peregrine/"):
             text = text.replace(f" {prefix}", f" {folder.path}{prefix}")

@@ -316,7 +316,7 @@ def check_reads_certificates(t):
             status, said = checked(head + good + f"      - {entry}\n")
             check(status == 1 and said.startswith("site.yaml:6: hosts[0].certificates[1]: ") and words in said, "its line", said)
         status, said = checked(head + good + "tls: {ciphersuites: NOTHING}\n")
-        check(status == 1 and said.startswith("site.yaml:6: tls: ") and "NOTHING" in said, "the line of tls", said)
+        check(status == 1 and said.startswith("site.yaml:6: tls.ciphersuites: ") and "NOTHING" in said, "the line of tls", said)
 
 
 @suite.case()
