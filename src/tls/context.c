@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "tls/conf.h"
+#include "tls/replay.h"
 #include "tls/store.h"
 #include "tls/tickets.h"
 #include <openssl/core_names.h>
@@ -278,6 +279,16 @@ static SSL_TICKET_RETURN ticket_arrived(SSL *ssl, SSL_SESSION *session, const un
 	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
+/* OpenSSL: early data would be taken; the last question, behind the check of the ticket's binder. */
+static int early_data_allow(SSL *ssl, void *arg)
+{
+	const struct per__tls_ctx *ctx = arg;
+	uint8_t random[PER__TLS_RANDOM_BYTES];
+
+	return SSL_get_client_random(ssl, random, sizeof(random)) == sizeof(random) &&
+	       per__tls_replay_is_first(per__tls_tickets_replay(ctx->tickets), random, *ctx->now_ns);
+}
+
 static bool tickets_set_up(SSL_CTX *ssl_ctx, const struct making *making)
 {
 	const per_tls_config *config = making->config;
@@ -288,8 +299,9 @@ static bool tickets_set_up(SSL_CTX *ssl_ctx, const struct making *making)
 	}
 	SSL_CTX_set_timeout(ssl_ctx, config->ticket_lifetime_s);
 	if (config->early_data_max > 0) {
-		/* OpenSSL's guard against replays works with its session cache, which is one worker's only */
+		/* OpenSSL's guard against replays needs its session cache, which is one worker's: ours */
 		SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_ANTI_REPLAY);
+		SSL_CTX_set_allow_early_data_cb(ssl_ctx, early_data_allow, making->ctx);
 		SSL_CTX_set_max_early_data(ssl_ctx, config->early_data_max);
 		SSL_CTX_set_recv_max_early_data(ssl_ctx, config->early_data_max);
 	}

@@ -8,6 +8,7 @@
 #include "tls/tickets.h"
 
 #include "base/mem.h"
+#include "tls/replay.h"
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <peregrine/types.h>
@@ -20,6 +21,7 @@
 struct per__tls_tickets {
 	int64_t lifetime_ns; /* of a ticket */
 	int64_t period_ns;   /* how long a key seals */
+	struct per__tls_replay *replay;
 	pthread_mutex_t mutex;
 	_Atomic uint32_t generation; /* never 0 */
 	uint32_t cnt;
@@ -46,9 +48,13 @@ int per__tls_tickets_new(struct per__tls_tickets **out, uint32_t lifetime_s, int
 	tickets->period_ns = tickets->lifetime_ns / PER__TLS_TICKET_PERIODS;
 	tickets->generation = 1;
 	tickets->cnt = 1;
-	if (!key_make(&tickets->keys[0], now_ns)) {
+	tickets->replay = per__tls_replay_new();
+	if (tickets->replay == NULL || !key_make(&tickets->keys[0], now_ns)) {
+		int err = tickets->replay == NULL ? PER_ENOMEM : PER_ESYS;
+
+		per__tls_replay_free(tickets->replay);
 		per__mem_free(tickets);
-		return PER_ESYS;
+		return err;
 	}
 	pthread_mutex_init(&tickets->mutex, NULL);
 	*out = tickets;
@@ -59,9 +65,15 @@ void per__tls_tickets_free(struct per__tls_tickets *tickets)
 {
 	if (tickets == NULL)
 		return;
+	per__tls_replay_free(tickets->replay);
 	pthread_mutex_destroy(&tickets->mutex);
 	OPENSSL_cleanse(tickets, sizeof(*tickets));
 	per__mem_free(tickets);
+}
+
+struct per__tls_replay *per__tls_tickets_replay(struct per__tls_tickets *tickets)
+{
+	return tickets->replay;
 }
 
 void per__tls_ticket_view_wipe(struct per__tls_ticket_view *view)

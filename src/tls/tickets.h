@@ -30,6 +30,7 @@ struct per__tls_ticket_view {
 	struct per__tls_ticket_key keys[PER__TLS_TICKET_KEYS]; /* newest first */
 };
 
+struct per__tls_replay;
 struct per__tls_tickets;
 
 /**
@@ -63,6 +64,9 @@ const struct per__tls_ticket_key *per__tls_tickets_current(struct per__tls_ticke
 const struct per__tls_ticket_key *per__tls_tickets_find(struct per__tls_tickets *tickets,
 							struct per__tls_ticket_view *view, int64_t now_ns,
 							const uint8_t *name, bool *is_current);
+
+/** What tells whether early data that came with a ticket was taken before. As long as the tickets. */
+struct per__tls_replay *per__tls_tickets_replay(struct per__tls_tickets *tickets);
 
 /** Wipes a view. */
 void per__tls_ticket_view_wipe(struct per__tls_ticket_view *view);

@@ -472,6 +472,40 @@ static void test_codec_early_data_is_given_and_answered_before_the_handshake_end
 	server_close(&server);
 }
 
+/*
+ * RFC 8446 section 8: who has recorded early data and sends it again is not listened to, by any worker,
+ * before a handshake that only the client could complete.
+ */
+static void test_codec_early_data_that_is_replayed_is_skipped(void **state)
+{
+	static uint8_t flight[4096];
+	struct server server;
+	SSL_CTX *client_ctx = context_of(NULL, TLS1_3_VERSION);
+	SSL_SESSION *session;
+	int len = 0;
+	size_t n;
+
+	begin_early(*state, &server, 20000);
+	session = ticket_get(&server, client_ctx);
+	for (int i = 0; i < 3; i++) {
+		link_open(&link_now, server.workers[i % 2], client_ctx);
+		if (i == 0) {
+			assert_int_equal(SSL_set_session(link_now.client, session), 1);
+			assert_int_equal(SSL_write_early_data(link_now.client, "early", 5, &n), 1);
+			len = BIO_read(SSL_get_wbio(link_now.client), flight, sizeof(flight));
+			assert_in_range(len, 1, sizeof(flight) - 1);
+		}
+		server_feed(&link_now, flight, (size_t)len);
+		assert_int_equal(link_now.result, 0);
+		assert_int_equal(link_now.is_established, i == 0);
+		assert_int_equal(link_now.opened.len, i == 0 ? 5 : 0);
+		link_close(&link_now);
+	}
+	SSL_SESSION_free(session);
+	SSL_CTX_free(client_ctx);
+	server_close(&server);
+}
+
 /* Whoever knows none of it (another ticket key, or not allowed any more) skips it. */
 static void test_codec_early_data_that_is_not_accepted_is_skipped(void **state)
 {
@@ -541,6 +575,7 @@ int main(void)
 		cmocka_unit_test(test_codec_other_protocols_are_refused),
 		cmocka_unit_test(test_codec_small_fragments_are_kept_to),
 		cmocka_unit_test(test_codec_early_data_is_given_and_answered_before_the_handshake_ends),
+		cmocka_unit_test(test_codec_early_data_that_is_replayed_is_skipped),
 		cmocka_unit_test(test_codec_early_data_that_is_not_accepted_is_skipped),
 		cmocka_unit_test(test_codec_early_data_before_a_retry_is_skipped),
 	};
