@@ -147,7 +147,8 @@ static bool inner_seal(EVP_CIPHER_CTX *cipher, uint8_t type, const uint8_t *data
 	int n;
 
 	if (len <= RECORD_COPIED_MAX) {
-		memcpy(dst, data, len);
+		if (len > 0)
+			memcpy(dst, data, len);
 		dst[len] = type;
 		return EVP_EncryptUpdate(cipher, dst, &n, dst, (int)len + 1) == 1;
 	}
