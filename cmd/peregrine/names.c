@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_BYTES_MAX 255u
+#define NAME_BYTES_MAX 253u /* without a dot at the end: RFC 1035 section 2.3.4 */
 
 static int name_compare(const void *left, const void *right)
 {
@@ -47,7 +47,7 @@ bool names_make(struct names *names, const struct config *config, bool is_tls)
 {
 	size_t count = 1;
 
-	*names = (struct names){ .is_one_label = is_tls };
+	*names = (struct names){ .is_tls = is_tls };
 	for (unsigned i = 0; i < config->hosts_count; i++)
 		count += config->hosts[i].names_count;
 	names->exact = calloc(count, sizeof(*names->exact));
@@ -86,13 +86,20 @@ per_str names_without_port(per_str host)
 	return host;
 }
 
-/* Lower case, without port and dot. Returns the length, 0 for what cannot be a name. */
-static size_t normalise(per_str host, char name[NAME_BYTES_MAX])
+/*
+ * Lower case, without port and dot. Returns the length, 0 for what cannot be a name. A handshake has no
+ * ports, and what TLS takes for no name must be none here (per__tls_names_find() in src/tls/names.c), or a
+ * client would be taken for one that another host has asked.
+ */
+static size_t normalise(const struct names *names, per_str host, char name[NAME_BYTES_MAX])
 {
-	host = names_without_port(host);
+	if (!names->is_tls)
+		host = names_without_port(host);
 	if (host.len > 0 && host.ptr[host.len - 1] == '.')
 		host.len--;
-	if (host.len > NAME_BYTES_MAX)
+	if (host.len == 0 || host.len > NAME_BYTES_MAX)
+		return 0;
+	if (names->is_tls && (host.ptr[0] == '*' || host.ptr[0] == '.'))
 		return 0;
 	for (size_t i = 0; i < host.len; i++) {
 		const char c = host.ptr[i];
@@ -117,7 +124,7 @@ unsigned names_find(const struct names *names, per_str host)
 
 	if (names->exact_count + names->wild_count == 0 || host.ptr == NULL)
 		return names->fallback;
-	len = normalise(host, name);
+	len = normalise(names, host, name);
 	if (len == 0)
 		return names->fallback;
 	found = find(names->exact, names->exact_count, name, len);
@@ -126,7 +133,7 @@ unsigned names_find(const struct names *names, per_str host)
 		if (name[i] != '.')
 			continue;
 		found = find(names->wild, names->wild_count, name + i, len - i);
-		if (names->is_one_label)
+		if (names->is_tls) /* a star is for one label */
 			break;
 	}
 	return found != NULL ? found->host : names->fallback;

@@ -18,7 +18,7 @@ struct names {
 	struct name *exact, *wild; /* sorted */
 	size_t exact_count, wild_count;
 	unsigned fallback; /* the host for everybody else */
-	bool is_one_label; /* how much a star stands for */
+	bool is_tls;       /* names of handshakes */
 };
 
 /**
@@ -35,8 +35,9 @@ void names_free(struct names *names);
  * Finds a host. Exact names come before wildcards, longer wildcards before shorter ones; "*.example.org" is
  * for every name that ends in ".example.org".
  *
- * host     as in a Host field: compared without case, without port and without a dot at its end; absent:
- * the fallback returns  the index of a host
+ * host     as in a Host field, or for TLS as in a handshake: compared without case, without port (not for
+ *          TLS) and without a dot at its end; absent: the fallback
+ * returns  the index of a host
  */
 unsigned names_find(const struct names *names, per_str host);
 

@@ -151,8 +151,9 @@ typedef enum per_tls_client {
 typedef struct per_tls_info {
 	const char *version; /* "TLSv1.3" */
 	const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
-	per_str server_name; /* what the client asked for (SNI), its case as sent; absent: nothing */
-	per_str alpn;        /* "http/1.1", "http/1.0"; absent: no ALPN */
+	/* what the client asked for (SNI), as sent: perhaps no name of any certificate; absent: nothing */
+	per_str server_name;
+	per_str alpn; /* "http/1.1", "http/1.0"; absent: no ALPN */
 	per_tls_client client;
 	/* of the client's certificate, as RFC 2253 writes names: "CN=client,O=Example"; cut if longer */
 	char client_subject[256];

@@ -160,6 +160,26 @@ def hosts_that_ask_for_certificates_cannot_be_reached_around(t):
                 equal(c.ask(b"GET / HTTP/1.1\r\nHost: open.org\r\n\r\n").status, 200, "status without TLS")
 
 
+@suite.case("RFC 9110 15.5.20")
+def what_is_no_name_in_a_handshake_is_not_taken_for_one(t):
+    """TLS has not found a host by it, so it was the first one whose authorities have vouched for the client."""
+    hosts = LISTEN + """hosts:
+  - {names: [friends.org], root: one, certificates: [{cert: one.pem, key: one.key}], client_auth: optional, client_ca: stranger.pem}
+  - {names: [closed.org, "*.closed.org"], root: two, certificates: [{cert: two.pem, key: two.key}], client_auth: required, client_ca: ca.pem}
+"""
+    with Folder() as folder:
+        prepare(folder)
+        stranger = os.path.join(folder.path, "stranger")
+        with t.serving(start(t, folder, hosts)) as server:
+            for name in ("friends.org", "closed.org:443", "*.closed.org", ".closed.org", "..closed.org", "closed.org..",
+                         "x" * 243 + ".closed.org"):
+                done = subprocess.run(
+                    ["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{server.port_of(1)}", "-servername", name,
+                     "-cert", stranger + ".pem", "-key", stranger + ".key"], capture_output=True, timeout=30, check=False,
+                    input=b"GET / HTTP/1.1\r\nHost: closed.org\r\nConnection: close\r\n\r\n")
+                check(done.stdout.startswith(b"HTTP/1.1 421 "), f"421 after a handshake with {name}", done.stdout + done.stderr)
+
+
 @suite.case()
 def who_names_nobody_gets_the_certificate_of_the_host_without_names(t):
     with Folder() as folder:
