@@ -142,6 +142,10 @@ typedef struct per_ref {
  * Keeps the exchange open after the hook returns, so that it can be answered later. May be called repeatedly,
  * also for the reference of a streamed answer that goes on. There is no timeout for the answer.
  *
+ * When the client resets the connection meanwhile, on_done comes at once, with PER_EGONE. A client that has
+ * ended only its side (FIN) may still read: it gets its answer. TCP does not tell it from one that has closed
+ * its socket in order, until something is sent; a unix socket does, unless more requests wait.
+ *
  * out      the reference for per_post(); may be NULL when the answer comes from on_writable or the same
  *          thread
  * returns  0, or PER_ESTATE when the answer is complete

@@ -16,8 +16,11 @@
  *      After close it is the only up-call still to come for that socket.
  *  B6  on_closed comes only when no kernel operation refers to the socket or its memory.
  *  B7  After recv_pause returns there is no on_recv until recv_resume; bytes that had arrived are held, in
- *      order. While paused, the end of the stream is held too; a reset may still close.
- *  B8  Stream order holds; the end of the stream is the last on_recv (len 0); it does not close.
+ *      order. While paused, the end of the stream is held too. A reset is not: it closes, and what was held
+ *      is dropped. So an owner that waits for something else than bytes pauses, to hear of it.
+ *  B8  Stream order holds; the end of the stream is the last on_recv (len 0); it does not close. A socket
+ *      that is paused behind it closes when it is reset, or when nobody can read at the other end any more
+ *      and the kernel says so: a unix socket that was closed, not one that was shut down.
  *  B9  ENOBUFS, full queues, CQ overflow, short writes and EAGAIN never leave the backend.
  *  B10 When on_accept refuses, the new descriptor is closed and accepting pauses until a socket of this
  *      loop is closed; EMFILE and its kin pause it too, and a retry comes at most PER__ACCEPT_RETRY_MS
@@ -80,6 +83,7 @@ struct per__sock {
 		void *ptr; /* simulator: its peer */
 	} be;
 	uint32_t be_mark; /* backend's own; zeroed with the rest */
+	uint8_t be_flags; /* likewise: bits that are not needed for every event */
 } __attribute__((aligned(PER_CACHE_LINE)));
 
 _Static_assert(sizeof(struct per__sock) == PER_CACHE_LINE, "a socket is one cache line");

@@ -156,6 +156,8 @@ static unsigned sock_events(uint32_t events)
 		out |= PER__READY_OUT;
 	if (events & (EPOLLRDHUP | EPOLLHUP))
 		out |= PER__READY_END;
+	if (events & EPOLLHUP)
+		out |= PER__READY_HUP;
 	if (events & EPOLLERR)
 		out |= PER__READY_FAIL;
 	return out;

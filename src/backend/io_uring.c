@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * io_uring.c - the io_uring backend: one ring per loop, one io_uring_enter per turn, everything else is
- * shared memory. Here: the turn, the dispatch and the straight path of receive, send and close. Buffers,
- * pauses and starvation are in io_uring_recv.c, listeners in io_uring_accept.c, waking in
- * io_uring_wake.c, the ring in io_uring_ring.c. Up-calls only from dispatch and turn_end.
+ * shared memory. Here: the turn, the dispatch and the straight path of receive, send and close. The rest is
+ * in io_uring_recv.c (buffers, pauses, starvation), io_uring_watch.c (resets during a pause),
+ * io_uring_accept.c, io_uring_wake.c and io_uring_ring.c. Up-calls only from dispatch and turn_end.
  */
 #include "backend/io_uring_internal.h"
 
@@ -45,6 +45,8 @@ void per__uring_sock_end(struct uring *u, struct per__sock *sock, int error)
 	}
 	if ((sock->flags & SOCK_SEND) != 0)
 		per__uring_cancel(u, sock, URING_OP_SEND, URING_OP_CANCEL_SEND);
+	if (PER_UNLIKELY((sock->be_flags & SOCK_WATCH) != 0))
+		per__uring_cancel(u, sock, URING_OP_WATCH, URING_OP_CANCEL_WATCH);
 	(void)uring_sqe(u, IORING_OP_CLOSE, sock->fd, uring_tag(sock, URING_OP_CLOSE));
 	sock->inflight++;
 	u->fds[(unsigned)sock->fd / 64] &= ~(UINT64_C(1) << ((unsigned)sock->fd % 64));
@@ -87,6 +89,7 @@ static void uring_shutdown(struct per__loop *loop, struct per__sock *sock)
 	if (sock->state != PER__SOCK_OPEN)
 		return;
 	PER_ASSERT((sock->flags & SOCK_SEND) == 0);
+	sock->be_flags |= SOCK_SHUT;
 	(void)shutdown(sock->fd, SHUT_WR); /* as an SQE it would go to a worker thread */
 	per__count(&loop->counters.syscalls, 1);
 }
@@ -284,6 +287,12 @@ PER_INLINE void dispatch_one(struct uring *u, uint64_t user_data, int res, unsig
 		break;
 	case URING_OP_WAKE:
 		per__uring_woken(u, cqe_flags);
+		break;
+	case URING_OP_WATCH:
+		per__uring_watched(u, ptr, res, cqe_flags);
+		break;
+	case URING_OP_CANCEL_WATCH:
+		per__uring_watch_cancelled(u, ptr, res);
 		break;
 	case URING_OP_NONE:
 	case URING_OP_CANCEL_ALL:

@@ -23,7 +23,7 @@
 #define URING_RING_BUFS_MAX 32768u /* the kernel's limit for one buffer ring */
 #define URING_TARGET_FIRST 64u     /* buffers kept in the ring at first; doubled whenever the ring runs dry */
 #define URING_LISTENERS_MAX 256u
-#define URING_SQES_PER_SOCK 5u /* recv, send, a cancel for each, close */
+#define URING_SQES_PER_SOCK 7u /* recv, send, watch, a cancel for each, close */
 #define URING_FDS_MAX (1u << 26)
 #define URING_BUF_GROUP 0
 /*
@@ -53,6 +53,8 @@ enum uring_op {
 	URING_OP_CANCEL_ACCEPT = 7,
 	URING_OP_WAKE = 8,
 	URING_OP_CANCEL_ALL = 9,
+	URING_OP_WATCH = 10,
+	URING_OP_CANCEL_WATCH = 11,
 };
 #define URING_OP_MASK 63u
 _Static_assert(URING_OP_MASK < PER_CACHE_LINE, "operations fit below the alignment of a socket");
@@ -67,6 +69,13 @@ enum {
 	SOCK_EOF = 32,     /* the stream has ended */
 	SOCK_EOF_DUE = 64, /* and the owner has not been told */
 	SOCK_SEND = 128,   /* a send is in flight */
+};
+
+/* per__sock.be_flags */
+enum {
+	SOCK_WATCH = 1,   /* a poll for errors is in flight: from the first pause to the end of the socket */
+	SOCK_HUNG_UP = 2, /* it has told of the end of both directions */
+	SOCK_SHUT = 4,    /* one of them is our own */
 };
 
 /* A listener's own record: completions that come after unlisten find this, never the listener. */
@@ -214,6 +223,13 @@ void per__uring_sock_end(struct uring *u, struct per__sock *sock, int error);
 /** Delivers on_closed if nothing refers to the socket any more. */
 void per__uring_sock_finish(struct uring *u, struct per__sock *sock);
 void per__uring_cancel(struct uring *u, struct per__sock *sock, enum uring_op target, enum uring_op op);
+
+/* --- io_uring_watch.c: resets of sockets that do not receive ---------------------------------- */
+
+/** The socket has just been paused: its end is to be told all the same, though no receive will see it. */
+void per__uring_watch(struct uring *u, struct per__sock *sock);
+void per__uring_watched(struct uring *u, struct per__sock *sock, int res, unsigned cqe_flags);
+void per__uring_watch_cancelled(struct uring *u, struct per__sock *sock, int res);
 
 /* --- io_uring_file.c: parts of files ---------------------------------------------------------- */
 

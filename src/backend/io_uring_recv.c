@@ -309,8 +309,9 @@ void per__uring_recv_pause(struct per__loop *loop, struct per__sock *sock)
 	if ((sock->flags & (SOCK_RECV | SOCK_CANCEL)) == SOCK_RECV) {
 		sock->flags |= SOCK_CANCEL;
 		per__uring_cancel(u, sock, URING_OP_RECV, URING_OP_CANCEL_RECV);
-		uring_submit_if_outside(u);
 	}
+	per__uring_watch(u, sock);
+	uring_submit_if_outside(u);
 }
 
 void per__uring_recv_resume(struct per__loop *loop, struct per__sock *sock)

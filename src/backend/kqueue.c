@@ -178,6 +178,8 @@ static unsigned sock_events(const struct kevent *event)
 
 	if ((event->flags & EV_EOF) && event->filter == EVFILT_READ)
 		out |= PER__READY_END;
+	if ((event->flags & EV_EOF) && event->filter == EVFILT_WRITE) /* and the peer cannot read */
+		out |= PER__READY_HUP;
 	if ((event->flags & EV_EOF) && event->fflags != 0) /* the socket's error */
 		out |= PER__READY_FAIL;
 	return out;

@@ -157,20 +157,22 @@ static ssize_t send_once(const struct per__sock *sock, size_t *asked)
 	return sendmsg(sock->fd, &msg, SEND_FLAGS);
 }
 
+void per__ready_look_again(struct per__loop *loop, struct per__sock *sock)
+{
+	int error = per__ready_of(loop)->ops->sock_want_write(loop, sock);
+
+	sock->flags |= PER__READY_F_WANTS_WRITE;
+	if (PER_UNLIKELY(error != 0))
+		per__ready_sock_end(loop, sock, error);
+}
+
 /* The socket's buffer is full: the rest leaves on the edge of writability, watched from its first use on. */
 static enum send_result send_wait(struct per__loop *loop, struct per__sock *sock)
 {
-	int error;
-
 	sock->flags |= PER__READY_F_BLOCKED;
-	if (sock->flags & PER__READY_F_WANTS_WRITE)
-		return SEND_WAITS;
-	sock->flags |= PER__READY_F_WANTS_WRITE;
-	error = per__ready_of(loop)->ops->sock_want_write(loop, sock);
-	if (PER_LIKELY(error == 0))
-		return SEND_WAITS;
-	per__ready_sock_end(loop, sock, error);
-	return SEND_BROKE;
+	if (!(sock->flags & PER__READY_F_WANTS_WRITE))
+		per__ready_look_again(loop, sock);
+	return PER_LIKELY(sock->state == PER__SOCK_OPEN) ? SEND_WAITS : SEND_BROKE;
 }
 
 #ifdef PER__HAS_SEND_FILE
@@ -333,6 +335,20 @@ static void sock_failed(struct per__loop *loop, struct per__sock *sock)
 		per__ready_sock_end(loop, sock, -error);
 }
 
+/* An event of a socket that is not read now. The peer's end waits behind bytes; an error does not. */
+static void sock_unread_event(struct per__loop *loop, struct per__sock *sock, unsigned events)
+{
+	const unsigned both = PER__READY_F_PAUSED | PER__READY_F_ENDED;
+
+	if (!(sock->flags & PER__READY_F_ENDED))
+		sock->flags |= PER__READY_F_READABLE; /* for resume */
+	if (events & PER__READY_FAIL)
+		sock_failed(loop, sock);
+	if ((events & PER__READY_HUP) && (sock->flags & both) == both &&
+	    !(sock->be_flags & PER__READY_B_SHUT))
+		per__ready_sock_end(loop, sock, -EPIPE);
+}
+
 void per__ready_sock_event(struct per__loop *loop, struct per__sock *sock, unsigned events)
 {
 	per__count(&loop->counters.events, 1);
@@ -343,15 +359,12 @@ void per__ready_sock_event(struct per__loop *loop, struct per__sock *sock, unsig
 		if (sock->state != PER__SOCK_OPEN)
 			return;
 	}
-	if (!(events & (PER__READY_IN | PER__READY_END | PER__READY_FAIL)))
+	if (!(events & (PER__READY_IN | PER__READY_END | PER__READY_FAIL | PER__READY_HUP)))
 		return;
 	if (events & (PER__READY_END | PER__READY_FAIL))
 		sock->flags |= PER__READY_F_ENDING;
 	if (PER_UNLIKELY(sock->flags & (PER__READY_F_PAUSED | PER__READY_F_ENDED))) {
-		if (!(sock->flags & PER__READY_F_ENDED))
-			sock->flags |= PER__READY_F_READABLE; /* for resume */
-		if (events & PER__READY_FAIL)
-			sock_failed(loop, sock);
+		sock_unread_event(loop, sock, events);
 		return;
 	}
 	if (sock->flags & PER__READY_F_READABLE)

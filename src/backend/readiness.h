@@ -27,19 +27,26 @@ enum per__ready_flag {
 	PER__READY_F_WANTS_WRITE = 1 << 7 /* writability is being watched; stays so once it was needed */
 };
 
+/* Bits of per__sock.be_flags. */
+#define PER__READY_B_SHUT 1u /* shutdown was called: the end of both directions is no news */
+
 /* What a wait reports about a socket. */
 enum per__ready_event {
 	PER__READY_IN = 1 << 0,
 	PER__READY_OUT = 1 << 1,
 	PER__READY_END = 1 << 2,  /* the peer has sent FIN */
 	PER__READY_FAIL = 1 << 3, /* SO_ERROR may be set */
+	PER__READY_HUP = 1 << 4,  /* both directions have ended */
 };
 
 /* What epoll and kqueue do differently, off the hot path. The int ones return 0 or a negative errno. */
 struct per__ready_ops {
 	/** Edge-triggered interest in reading; data that has arrived already is reported too. */
 	int (*sock_add)(struct per__loop *loop, struct per__sock *sock);
-	/** Adds interest in writing; if it is writable by now, that is reported. */
+	/**
+	 * Adds interest in writing; if it is writable by now, that is reported, and so is an error or hang-up
+	 * that was reported before.
+	 */
 	int (*sock_want_write)(struct per__loop *loop, struct per__sock *sock);
 	/** The descriptor is about to be closed. */
 	void (*sock_forget)(struct per__loop *loop, struct per__sock *sock);
@@ -119,6 +126,9 @@ void per__ready_sock_end(struct per__loop *loop, struct per__sock *sock, int err
 
 /** Sees to it that the socket is looked at by the next poll, or by the rest of this one. */
 void per__ready_work_add(struct per__loop *loop, struct per__sock *sock);
+
+/** Watches writability from here on, and has errors and ends that were reported before reported again. */
+void per__ready_look_again(struct per__loop *loop, struct per__sock *sock);
 
 /** There may be room for connections again. */
 void per__ready_accept_resume(struct per__loop *loop);

@@ -95,10 +95,14 @@ void per__ready_send_file(struct per__loop *loop, struct per__sock *sock, struct
 }
 #endif
 
+/* An end or error that was reported before the pause makes no other edge: it is asked for again. */
 void per__ready_recv_pause(struct per__loop *loop, struct per__sock *sock)
 {
-	(void)loop;
+	if (sock->flags & PER__READY_F_PAUSED)
+		return;
 	sock->flags |= PER__READY_F_PAUSED;
+	if (PER_UNLIKELY(sock->state == PER__SOCK_OPEN && (sock->flags & PER__READY_F_ENDING)))
+		per__ready_look_again(loop, sock);
 }
 
 void per__ready_recv_resume(struct per__loop *loop, struct per__sock *sock)
@@ -113,6 +117,7 @@ void per__ready_shutdown(struct per__loop *loop, struct per__sock *sock)
 	if (sock->state != PER__SOCK_OPEN)
 		return;
 	PER_ASSERT(sock->out_cnt == 0);
+	sock->be_flags |= PER__READY_B_SHUT;
 	/* ENOTCONN: the peer has reset it; its event says so. */
 	(void)shutdown(sock->fd, SHUT_WR);
 	per__ready_count_syscall(loop);

@@ -266,10 +266,13 @@ void per__on_sent(struct per__loop *loop, struct per__sock *sock)
 
 /* --- input ------------------------------------------------------------------------------------ */
 
-/* Slows the peer down: the protocol takes nothing, and something is kept already. */
+/*
+ * Slows the peer down: the protocol takes nothing, and something is kept already. Or nothing is to come: then
+ * a paused backend tells of a reset all the same (B8).
+ */
 static void input_pause(struct per__conn *conn)
 {
-	if ((conn->flags & (PER__CONN_PAUSED | PER__CONN_EOF)) != 0)
+	if ((conn->flags & PER__CONN_PAUSED) != 0)
 		return;
 	conn->flags |= PER__CONN_PAUSED;
 	loop_of(conn)->be->recv_pause(loop_of(conn), &conn->sock);
@@ -383,13 +386,22 @@ static void lingering_input(struct per__conn *conn, size_t len)
 }
 
 /* The protocol hears of the end of the stream when it has seen everything before it. */
-static void eof_tell(struct per__conn *conn)
+static PER_COLD void eof_tell_now(struct per__conn *conn)
 {
-	if ((conn->flags & PER__CONN_EOF) == 0 || (conn->flags & PER__CONN_EOF_TOLD) != 0 ||
-	    !input_is_wanted(conn))
+	if ((conn->flags & PER__CONN_EOF_TOLD) != 0)
 		return;
-	conn->flags |= PER__CONN_EOF_TOLD;
-	conn->proto->on_eof(conn);
+	if (input_is_wanted(conn)) {
+		conn->flags |= PER__CONN_EOF_TOLD;
+		conn->proto->on_eof(conn);
+	} else if ((conn->flags & (PER__CONN_CLOSING | PER__CONN_FINISHING)) == 0) {
+		input_pause(conn);
+	}
+}
+
+static inline void eof_tell(struct per__conn *conn)
+{
+	if (PER_UNLIKELY((conn->flags & PER__CONN_EOF) != 0))
+		eof_tell_now(conn);
 }
 
 void per__conn_input_end(struct per__conn *conn)

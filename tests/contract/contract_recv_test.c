@@ -323,26 +323,6 @@ static void test_contract_b7_resume_from_another_sockets_on_sent(void **state)
 	end(conn[1], &peer[1]);
 }
 
-static void test_contract_b7_reset_while_paused_closes_at_the_latest_after_resume(void **state)
-{
-	struct ct *ct = *state;
-	struct ct_peer peer;
-	struct ct_conn *conn;
-
-	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
-	ct_pause(conn);
-	ct_settle(ct);
-	ct_peer_reset(&peer);
-	ct_settle(ct);
-	assert_int_equal(conn->recvs, 0);
-	if (!conn->is_closed)
-		ct_resume(conn);
-	CT_RUN_UNTIL(ct, conn->is_closed);
-	assert_true(conn->error < 0);
-	assert_int_equal(conn->closes, 1);
-}
-
 static void test_contract_b8_bytes_before_a_half_close_and_one_byte_segments(void **state)
 {
 	struct ct *ct = *state;
@@ -486,7 +466,6 @@ int main(void)
 		CT_TEST(test_contract_b7_pause_from_on_recv_holds_the_rest_at_once),
 		CT_TEST(test_contract_b7_pause_and_resume_inside_on_recv_keep_order),
 		CT_TEST(test_contract_b7_resume_from_another_sockets_on_sent),
-		CT_TEST(test_contract_b7_reset_while_paused_closes_at_the_latest_after_resume),
 		CT_TEST(test_contract_b8_end_is_told_once_and_sending_goes_on),
 		CT_TEST(test_contract_b8_end_is_told_once_whatever_comes_after),
 		CT_TEST(test_contract_b8_bytes_before_a_half_close_and_one_byte_segments),

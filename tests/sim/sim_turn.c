@@ -180,16 +180,15 @@ static int64_t send_ns(struct sim_loop *state, struct per__sim_peer *peer)
 	return PER_MAX(at, peer->end.send_not_before);
 }
 
-/* A late RST is noticed when the bytes before it were given, or at a send; an early one at once. */
+/* A late RST is noticed when the bytes before it were given, at a send, or in a pause; an early one soon. */
 static int64_t reset_ns(struct sim_loop *state, struct per__sim_peer *peer)
 {
 	if (!is_open_here(state, peer) || peer->reset_ns == SIM_NEVER)
 		return SIM_NEVER;
-	if (!peer->is_reset_late || peer->reset_ns > state->sim->now_ns || peer->end.is_sending)
+	if (!peer->is_reset_late || peer->reset_ns > state->sim->now_ns || peer->end.is_sending ||
+	    peer->end.is_paused)
 		return peer->reset_ns;
-	if (peer->end.is_paused || sim_peer_arrived(peer) > peer->in_given)
-		return SIM_NEVER;
-	return peer->reset_ns;
+	return sim_peer_arrived(peer) > peer->in_given ? SIM_NEVER : peer->reset_ns;
 }
 
 static int64_t closed_ns(struct sim_loop *state, struct per__sim_peer *peer)

@@ -62,6 +62,7 @@ static const struct route routes[] = {
 	{ "/upload", on_upload },
 	{ "/upload-limit", on_upload },
 	{ "/slow-body", on_upload },
+	{ "/stuck-body", on_upload },
 	{ "/refuse-mid", on_upload },
 	{ "/echo-stream", on_echo_stream },
 	{ "/ws", on_ws },
@@ -122,6 +123,8 @@ static int app_on_head(per_req *req, void *user)
 		return stream_body(req, app, WORK_UPLOAD);
 	if (is_path(req, "/slow-body"))
 		return stream_body(req, app, WORK_SLOW);
+	if (is_path(req, "/stuck-body"))
+		return stream_body(req, app, WORK_STUCK);
 	if (is_path(req, "/refuse-mid"))
 		return stream_body(req, app, WORK_REFUSE_MID);
 	if (is_path(req, "/refuse"))

@@ -67,6 +67,7 @@ struct work {
 		WORK_ECHO,
 		WORK_UPLOAD,
 		WORK_SLOW,
+		WORK_STUCK,
 		WORK_REFUSE_MID
 	} kind;
 	struct app *app;

@@ -357,6 +357,9 @@ static int app_on_body(per_req *req, const void *data, size_t len, void *user)
 		upload_count(work, data, len);
 		per_req_pause_body(req);
 		return defer(req, user, post_resume, 0);
+	case WORK_STUCK:
+		per_req_pause_body(req);
+		return 0;
 	case WORK_REFUSE_MID:
 		upload_count(work, data, len);
 		return work->pos < work->total ? 0

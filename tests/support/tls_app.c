@@ -3,7 +3,8 @@
  * tls_app.c - a server of TLS with every setting of per_tls_config on its command line, for
  * tests/integration/test_tls*.py. Settings behind a "--" are another configuration. Its answer says
  * what was negotiated; at its second, plain listener "/reload/N" changes to configuration N, "/reload" reads
- * the same files again, on a thread of its own, and answers with the verdict; "/stats" has the counters.
+ * the same files again, on a thread of its own, and answers with the verdict; "/stats" has the counters,
+ * "/never" no answer.
  */
 #include <peregrine/peregrine.h>
 
@@ -112,6 +113,8 @@ static int on_request(per_req *req, void *user)
 		return reload_begin(req, path);
 	if (per_str_equal(path, PER_S("/stats")))
 		return reply_stats(req);
+	if (per_str_equal(path, PER_S("/never")))
+		return per_defer(req, NULL);
 	return reply_info(req);
 }
 
