@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define NAME_BYTES_MAX 253u
+#define FILE_BYTES_MAX 1024u /* of per_static: below the root */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -137,9 +138,11 @@ static bool is_path(const char *text)
 	return text[0] == '/' && check_is_value(text);
 }
 
-/* A file below the root, as the library wants it: no empty segment, no "." and no "..". */
+/* A file below the root, as the library wants it: not too long, no empty segment, no "." and no "..". */
 static bool is_file(const char *text)
 {
+	if (strlen(text) > FILE_BYTES_MAX)
+		return false;
 	for (;;) {
 		const size_t len = strcspn(text, "/");
 

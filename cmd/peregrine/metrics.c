@@ -184,11 +184,16 @@ bool metrics_open(struct metrics *metrics, struct program *program)
 		.memory_bytes = MEMORY_BYTES,
 		.recv_buf_count = RECV_BUFS,
 	};
+	int err;
 
 	metrics->program = program;
 	if (config->metrics.address == NULL)
 		return true;
-	return per_server_new(&metrics->server, &own) == 0;
+	err = per_server_new(&metrics->server, &own);
+	if (err != 0)
+		logger_say(&program->logger, PER_LOG_ERROR, "no metrics at %s: %s", listen.address,
+			   per_strerror(err));
+	return err == 0;
 }
 
 static void *run(void *arg)

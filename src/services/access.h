@@ -59,6 +59,9 @@ struct per_access_log {
 /** The thread: runs until close_wanted; arg is the log. */
 void *per__access_writer_main(void *arg);
 
+/** Warns of a FIFO that has just been opened and that nobody reads. The thread, or before there is one. */
+void per__access_reader_check(const struct per_access_log *log);
+
 /** Makes the thread look around. Any thread, a signal handler too. */
 void per__access_poke(struct per_access_log *log);
 

@@ -194,8 +194,10 @@ static int file_open(struct per_access_log *log)
 {
 	int number = per__access_out_open(&log->out);
 
-	if (number == 0)
+	if (number == 0) {
+		per__access_reader_check(log);
 		return 0;
+	}
 	per__log(&log->log, PER_LOG_ERROR, "access log %s cannot be opened: %s", log->out.path,
 		 strerror(number));
 	return error_from(number);

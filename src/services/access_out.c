@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A descriptor, or a negative errno. -ENXIO: nobody reads from that FIFO. */
+/* A descriptor, or a negative errno. -ENXIO: nobody reads from that FIFO, or it is a socket. */
 static int path_open(const struct per__access_out *out)
 {
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -22,6 +22,13 @@ static int path_open(const struct per__access_out *out)
 		fd = open(out->path, flags, (mode_t)out->file_mode);
 	} while (fd < 0 && errno == EINTR);
 	return fd >= 0 ? fd : -errno;
+}
+
+static bool is_fifo(const char *path)
+{
+	struct stat info;
+
+	return stat(path, &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
 /* Takes a descriptor and what it is over. Returns 0 or an errno. */
@@ -50,7 +57,7 @@ int per__access_out_open(struct per__access_out *out)
 		return fd_adopt(out, STDOUT_FILENO);
 	fd = path_open(out);
 	if (fd < 0)
-		return fd == -ENXIO ? 0 : -fd;
+		return fd == -ENXIO && is_fifo(out->path) ? 0 : -fd;
 	err = fd_adopt(out, fd);
 	if (err != 0)
 		close(fd);

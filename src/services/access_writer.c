@@ -93,6 +93,13 @@ static enum drained drain(struct per_access_log *log)
 
 /* --- opening anew ----------------------------------------------------------------------------- */
 
+void per__access_reader_check(const struct per_access_log *log)
+{
+	if (log->out.fd < 0)
+		per__log(&log->log, PER_LOG_WARN,
+			 "access log %s: nobody reads this FIFO; lines wait for a reader", log->out.path);
+}
+
 /* The line that is written in part: to its end in the old file, or given up. */
 static void torn_end(struct per_access_log *log)
 {
@@ -118,7 +125,9 @@ static void reopen(struct per_access_log *log)
 	torn_end(log);
 	err = per__access_out_reopen(&log->out);
 	per__count(err == 0 ? &log->reopens : &log->reopen_errors, 1);
-	if (err != 0)
+	if (err == 0)
+		per__access_reader_check(log);
+	else
 		per__log(&log->log, PER_LOG_ERROR,
 			 "access log %s cannot be opened anew: %s; the old file stays", log->out.path,
 			 strerror(err));

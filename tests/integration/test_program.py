@@ -250,6 +250,14 @@ def metrics_count_what_was_asked(t):
                     equal(c.get(path).status, status)
 
 
+@suite.case()
+def metrics_that_cannot_listen_are_an_error(t):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run(path_of(t), "--listen", "127.0.0.1:0", "--backend", t.args.backend, "--metrics", address, "--welcome")
+        check(done.returncode == 1 and f"error: no metrics at {address}: the address is in use\n" in done.stderr, "1 and the reason", done)
+
+
 def samples_of(samples, name):
     return next(key[1] for key, _ in samples if key[0] == name).items()
 

@@ -311,6 +311,9 @@ def fields_pages_and_redirects_are_checked(t):
     refused(t, host + "headers: [{match: '*', name: ETag, value: x}]\n", at + 'headers[0].name: "ETag" is set by the server itself')
     for name in ("a//b", "./a", "a/..", "a/"):
         refused(t, host + f"fallback: {name}\n", at + f'fallback: "{name}": expected a file below the root, such as errors/404.html')
+    long = "/".join(["x" * 99] * 11)
+    refused(t, host + f"fallback: {long}\n",
+            at + f'fallback: "{long[:100]}": expected a file below the root, such as errors/404.html')
     refused(t, host + "index: [..]\n", at + 'index[0]: "..": expected a name without /')
     equal(checked(t, host + "fallback: a..b/...\n"),
           (0, "ok\n", "warning: " + at + 'fallback: "DIR/a..b/...": No such file or directory\n'))

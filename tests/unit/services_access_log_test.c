@@ -12,7 +12,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #define WORKERS 3u
 #define FIELDS_MAX 4u
@@ -364,6 +366,7 @@ static void test_log_fifo_without_reader_drops_then_recovers(void **state)
 	(void)state;
 	fifo_make();
 	log = log_open(test.path, 65536);
+	assert_true(was_told("nobody reads this FIFO"));
 	lines = fill(log, test.fakes[0], 0);
 	assert_true(lines > 600);
 	assert_int_equal(stats_of(log).bytes, 0);
@@ -379,6 +382,22 @@ static void test_log_fifo_without_reader_drops_then_recovers(void **state)
 }
 
 /* The reader is there and does not read: nothing waits but the lines, and the end comes all the same. */
+/* A socket of the file system answers open() like a FIFO without a reader, but will never have one. */
+static void test_log_socket_is_an_error(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	per_access_log_config config = { .path = test.path, .log = tell };
+	per_access_log *log;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", test.path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(per_access_log_open(&log, &config), PER_ESYS);
+	assert_true(was_told("cannot be opened"));
+	close(fd);
+}
+
 static void test_log_fifo_reader_stops_end_comes_and_tells(void **state)
 {
 	per_access_log *log;
@@ -703,6 +722,7 @@ int main(void)
 		TEST(test_log_two_servers_have_their_own_rings),
 		TEST(test_log_more_workers_than_rings_are_counted),
 		TEST(test_log_fifo_without_reader_drops_then_recovers),
+		TEST(test_log_socket_is_an_error),
 		TEST(test_log_fifo_reader_stops_end_comes_and_tells),
 		TEST(test_log_close_waits_for_a_reader),
 		TEST(test_log_standard_output_that_is_not_read),
