@@ -280,6 +280,7 @@ static bool recv_failed(struct per__loop *loop, struct per__sock *sock, int erro
 		return true;
 	if (error == ENOBUFS || error == ENOMEM) {
 		sock->flags |= PER__READY_F_READABLE;
+		sock->be_flags |= PER__READY_B_STARVED;
 		per__ready_work_add(loop, sock);
 	} else if (error != EAGAIN && error != EWOULDBLOCK) {
 		per__ready_sock_end(loop, sock, -error);
@@ -394,10 +395,16 @@ static void begin_sock(struct per__loop *loop, struct per__sock *sock)
 			break;
 		}
 	}
-	if (sock->state == PER__SOCK_CLOSING)
+	if (sock->state == PER__SOCK_CLOSING) {
 		list_push(&ready->closed, sock);
-	else if ((sock->flags & PER__READY_F_SENT) || recv_is_due(sock))
+	} else if (PER_UNLIKELY(sock->be_flags & PER__READY_B_STARVED) &&
+		   !(sock->flags & PER__READY_F_SENT)) {
+		sock->be_flags &= (uint8_t)~PER__READY_B_STARVED;
+		ready->is_starved = true;
+		per__ready_work_add(loop, sock);
+	} else if ((sock->flags & PER__READY_F_SENT) || recv_is_due(sock)) {
 		list_push(&ready->turn, sock);
+	}
 }
 
 /* The shorter of two waits; -1 is without limit. */

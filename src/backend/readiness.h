@@ -13,7 +13,7 @@
 #define PER__READY_ACCEPTS_PER_TURN 64u /* per listener; the rest is reported again by the next wait */
 #define PER__READY_READS_PER_TURN 4u    /* full buffers per socket; then the others have their turn */
 #define PER__READY_IOV_MAX 1024u        /* most entries of one sendmsg: IOV_MAX of every system we run on */
-#define PER__READY_STARVED_MS 10        /* a send that met ENOBUFS or ENOMEM is tried again after this */
+#define PER__READY_STARVED_MS 10 /* a send or read that met ENOBUFS or ENOMEM is tried again after this */
 
 /* Bits of per__sock.flags. */
 enum per__ready_flag {
@@ -28,7 +28,8 @@ enum per__ready_flag {
 };
 
 /* Bits of per__sock.be_flags. */
-#define PER__READY_B_SHUT 1u /* shutdown was called: the end of both directions is no news */
+#define PER__READY_B_SHUT 1u    /* shutdown was called: the end of both directions is no news */
+#define PER__READY_B_STARVED 2u /* a read has met ENOBUFS or ENOMEM: the next poll waits before another */
 
 /* What a wait reports about a socket. */
 enum per__ready_event {
