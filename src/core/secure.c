@@ -207,7 +207,10 @@ static void queue_seal(struct per__conn *conn)
 
 bool per__secure_is_early(const struct per__conn *conn)
 {
-	return conn->secure->tls != NULL && per__tls_is_early(conn->secure->tls);
+	const struct per__secure *secure = conn->secure;
+
+	return secure->tls != NULL && (secure->flags & PER__SECURE_FAILED) == 0 &&
+	       per__tls_is_early(secure->tls);
 }
 
 /* The records to send, or NULL when there are none. */

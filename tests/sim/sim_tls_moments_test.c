@@ -6,6 +6,8 @@
  */
 #include "sim/sim_tls.h"
 
+#include "server.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -260,6 +262,32 @@ static void test_sim_tls_false_byte_anywhere_is_never_believed(void **state)
 	sim_tls_end(&world);
 }
 
+/* Behind its alert nothing is waited for, although the handshake is incomplete and never will be complete. */
+static void test_sim_tls_false_early_record_is_followed_by_fin(void **state)
+{
+	struct sim_tls world;
+	struct sim_tls_wish wish = flavour_wish(FLAVOURS - 1);
+	struct sim_tls_client *client;
+	int64_t begin_ns;
+
+	(void)state;
+	world_learn(&world);
+	client = sim_tls_connect(&world, &wish);
+	wish.flip_at = client->sent - 1; /* of the tag */
+	wish.flip_bits = 1;
+	visit_run(&world, client);
+	visit_end(client);
+	begin_ns = sim_now_ns(world.http.sim);
+	client = sim_tls_connect(&world, &wish);
+	SIM_TLS_RUN_UNTIL(&world, sim_peer_saw_fin(client->peer));
+	SIM_HTTP_CHECK(&world.http,
+		       sim_now_ns(world.http.sim) - begin_ns < world.http.server->conf.linger_timeout_ns);
+	visit_run(&world, client);
+	SIM_HTTP_CHECK(&world.http, sim_http_stats(&world.http).tls_failed == 1);
+	visit_end(client);
+	sim_tls_end(&world);
+}
+
 static void test_sim_tls_client_that_does_not_trust_us_leaves_nothing(void **state)
 {
 	struct sim_tls world;
@@ -291,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_sim_tls_reset_at_every_byte_of_the_server_leaves_nothing),
 		cmocka_unit_test(test_sim_tls_end_of_stream_at_every_byte_ends),
 		cmocka_unit_test(test_sim_tls_false_byte_anywhere_is_never_believed),
+		cmocka_unit_test(test_sim_tls_false_early_record_is_followed_by_fin),
 		cmocka_unit_test(test_sim_tls_client_that_does_not_trust_us_leaves_nothing),
 	};
 
