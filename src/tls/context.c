@@ -116,12 +116,12 @@ static bool host_enter(SSL *ssl, struct per__tls_ctx *ctx, const struct per__tls
 	const struct per__tls_store *store = ctx->store;
 	const struct per__tls_realm *realm = &store->realms[host->realm];
 
-	SSL_certs_clear(ssl);
 	if (SSL_get_SSL_CTX(ssl) != ctx->realms[host->realm]) {
 		if (SSL_set_SSL_CTX(ssl, ctx->realms[host->realm]) == NULL)
 			return false;
 		SSL_set_verify(ssl, verify_mode(realm->auth), verify_callback(realm->auth));
 	}
+	SSL_certs_clear(ssl); /* a realm's may have brought the first host's */
 	for (unsigned i = 0; i < PER__TLS_KINDS; i++) {
 		const struct per__tls_cert *cert = host->certs[i];
 

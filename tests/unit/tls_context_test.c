@@ -384,10 +384,12 @@ static void test_client_certificates_by_name(void **state)
  * RFC 8446 section 4.1.2: a client that is asked for another key share sends its ClientHello again, and
  * may not change the name in it. One that does gets what the second name has, certificate and questions.
  */
-static struct outcome meet_and_rename(struct server *server, const char *first, const char *second)
+static struct outcome meet_and_rename(struct server *server, const char *first, const char *second,
+				      const char *sigalgs)
 {
 	struct outcome outcome = { .alert = -1 };
-	SSL_CTX *client_ctx = client_context(&(struct client){ .version = TLS1_3_VERSION });
+	SSL_CTX *client_ctx =
+		client_context(&(struct client){ .version = TLS1_3_VERSION, .sigalgs = sigalgs });
 	SSL *ours = per__tls_ctx_open(server->workers[0]), *ssl = SSL_new(client_ctx);
 
 	SSL_set_bio(ours, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
@@ -424,12 +426,34 @@ static void test_name_changed_after_a_retry_gets_nothing_of_the_first(void **sta
 
 	server_open(&server, &(per_tls_config){ .certs = certs, .cert_count = 2 });
 	for (size_t i = 0; i < PER_ARRAY_LEN(names); i++) {
-		assert_int_equal(meet_and_rename(&server, names[i], "a.example").alert,
+		assert_int_equal(meet_and_rename(&server, names[i], "a.example", NULL).alert,
 				 SSL_AD_CERTIFICATE_REQUIRED);
-		assert_int_equal(meet_and_rename(&server, names[i], "unknown.example").alert,
+		assert_int_equal(meet_and_rename(&server, names[i], "unknown.example", NULL).alert,
 				 SSL_AD_CERTIFICATE_REQUIRED);
-		assert_string_equal(meet_and_rename(&server, names[i], "b.example").subject, "b");
+		assert_string_equal(meet_and_rename(&server, names[i], "b.example", NULL).subject, "b");
 	}
+	server_close(&server);
+}
+
+/* As above; and the first host's RSA key is not lent to a host that has none, by way of a third. */
+static void test_name_changed_after_a_retry_borrows_no_key(void **state)
+{
+	struct world *world = *state;
+	const per_tls_cert certs[] = { { .cert_file = world->a_file },
+				       { .cert_file = world->a_rsa_file },
+				       { .cert_file = world->b_file },
+				       { .cert_file = world->a_rsa_file,
+					 .names = "c.example",
+					 .client_auth = PER_TLS_CLIENT_OPTIONAL,
+					 .client_ca_file = world->root_file } };
+	const char *either = "rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256", *rsa = "rsa_pss_rsae_sha256";
+	struct server server;
+
+	server_open(&server, &(per_tls_config){ .certs = certs, .cert_count = 4 });
+	assert_string_equal(meet_and_rename(&server, "c.example", "a.example", rsa).subject, "a rsa");
+	assert_string_equal(meet_and_rename(&server, "c.example", "b.example", either).subject, "b");
+	assert_int_equal(meet_and_rename(&server, "c.example", "b.example", rsa).alert,
+			 SSL_AD_HANDSHAKE_FAILURE);
 	server_close(&server);
 }
 
@@ -451,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_client_purpose_and_depth_count),
 		cmocka_unit_test(test_client_certificates_by_name),
 		cmocka_unit_test(test_name_changed_after_a_retry_gets_nothing_of_the_first),
+		cmocka_unit_test(test_name_changed_after_a_retry_borrows_no_key),
 	};
 
 	return cmocka_run_group_tests(tests, world_make, world_free);
