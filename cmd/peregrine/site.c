@@ -50,10 +50,13 @@ static bool site_make(struct site *site, struct logger *logger)
 		logger_say(logger, PER_LOG_ERROR, "out of memory");
 		return false;
 	}
+	site->is_asked_alike = true;
 	for (unsigned i = 0; i < site->config->hosts_count; i++) {
 		site->host_count++;
-		if (client_auth(site->config, &site->config->hosts[i]) != CLIENT_AUTH_OFF)
-			site->has_client_auth = true;
+		if (client_auth(site->config, &site->config->hosts[i]) == CLIENT_AUTH_REQUIRED)
+			site->needs_clients = true;
+		if (!is_asked_alike(site->config, &site->config->hosts[0], &site->config->hosts[i]))
+			site->is_asked_alike = false;
 		if (!host_make(&site->hosts[i], site->config, &site->config->hosts[i], share, logger))
 			return false;
 	}
@@ -104,6 +107,8 @@ static bool is_misdirected(const struct site *site, const per_req *req, const st
 		return is_required && !asked->https_redirect;
 	if (is_required && info.client != PER_TLS_CLIENT_VERIFIED) /* a connection from before a reload */
 		return true;
+	if (site->is_asked_alike)
+		return false;
 	met = &site->config->hosts[names_find(&site->tls_names, info.server_name)];
 	return !is_asked_alike(site->config, asked, met);
 }
@@ -127,7 +132,8 @@ int site_answer(const struct site *site, per_req *req)
 
 	if (site->health.ptr != NULL && per_str_equal(per_req_path(req), site->health))
 		return health_answer(req);
-	if (site->has_client_auth && is_misdirected(site, req, site->hosts[host].config))
+	if ((site->needs_clients || !site->is_asked_alike) &&
+	    is_misdirected(site, req, site->hosts[host].config))
 		return per_reply(req, 421, TEXT, PER_S("Misdirected Request\n"));
 	return host_answer(&site->hosts[host], req, site->welcome);
 }

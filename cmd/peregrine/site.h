@@ -14,7 +14,8 @@ struct site {
 	const struct welcome *welcome;
 	struct names names;
 	struct names tls_names; /* which host's certificates a handshake has got */
-	bool has_client_auth;   /* somebody is asked for a certificate */
+	bool needs_clients;     /* some host answers only clients whose certificate was verified */
+	bool is_asked_alike;    /* on every host the same is asked of clients */
 	struct host *hosts;
 	unsigned host_count;
 	per_str health; /* path of the health check; absent: none */

@@ -161,6 +161,24 @@ def hosts_that_ask_for_certificates_cannot_be_reached_around(t):
 
 
 @suite.case("RFC 9110 15.5.20")
+def hosts_that_ask_alike_are_one_to_a_connection(t):
+    hosts = LISTEN + "tls: {client_auth: %s, client_ca: ca.pem}\nhosts:\n" + "".join(
+        f"  - {{names: [{name}.org], root: {name}, certificates: [{{cert: {name}.pem, key: {name}.key}}]}}\n" for name in ("one", "two"))
+    ask = b"GET / HTTP/1.1\r\nHost: %s.org\r\n\r\n"
+    with Folder() as folder:
+        prepare(folder)
+        server = start(t, folder, hosts % "optional")
+        with t.serving(server), TlsConn(server, "one.org") as nobody, \
+                TlsConn(server, "one.org", client=os.path.join(folder.path, "client")) as client, server.connect() as plain:
+            for conn in (nobody, client, plain):
+                equal([conn.ask(ask % name).body for name in (b"one", b"two")], [b"one", b"two"], "bodies where clients may be asked")
+            folder.write("site.yaml", hosts % "required")
+            server.reload()
+            for conn, status in ((nobody, 421), (client, 200), (plain, 421)):
+                equal([conn.ask(ask % name).status for name in (b"one", b"two")], [status] * 2, "status where they must be")
+
+
+@suite.case("RFC 9110 15.5.20")
 def what_is_no_name_in_a_handshake_is_not_taken_for_one(t):
     """TLS has not found a host by it, so it was the first one whose authorities have vouched for the client."""
     hosts = LISTEN + """hosts:
