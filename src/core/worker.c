@@ -105,8 +105,7 @@ size_t per__block_size(const struct per__worker *worker, const void *block)
 
 /* --- beginning -------------------------------------------------------------------------------- */
 
-/* Once a second: the lines that every response carries. */
-static void date_refresh(struct per__worker *worker)
+void per__worker_date_make(struct per__worker *worker)
 {
 	const struct per__conf *conf = worker->conf;
 	char *pos = worker->date_line;
@@ -147,7 +146,7 @@ int per__worker_start(struct per__worker *worker)
 	if (!worker->is_acceptor)
 		per__wheel_init(&worker->wheel, worker->conns.base + offsetof(struct per__conn, timer),
 				worker->conns.object_bytes, worker->loop.now_ns);
-	date_refresh(worker);
+	per__worker_date_make(worker);
 	per__mailbox_open(&worker->mailbox, true);
 	err = listeners_start(worker);
 	if (err != 0) {
@@ -300,8 +299,6 @@ int per__worker_turn(struct per__worker *worker, int64_t timeout_ns)
 
 	if (err != 0)
 		return err;
-	if (PER_UNLIKELY(worker->loop.wall_s != worker->date_wall_s))
-		date_refresh(worker);
 	if (!worker->is_acceptor)
 		timers_expire(worker);
 	if (PER_UNLIKELY(worker->loop.now_ns >= worker->due_ns))

@@ -116,6 +116,17 @@ void per__worker_fini(struct per__worker *worker);
 /** Starts the loop on the calling thread, which is the one that will run it, and begins to accept. */
 int per__worker_start(struct per__worker *worker);
 
+/** Makes the lines that every response carries, for the present second. */
+void per__worker_date_make(struct per__worker *worker);
+
+/** These lines, "Date: ...\r\n" and the Server field: as long in every second. */
+static inline per_str per__worker_date(struct per__worker *worker)
+{
+	if (PER_UNLIKELY(worker->loop.wall_s != worker->date_wall_s))
+		per__worker_date_make(worker);
+	return per_str_make(worker->date_line, worker->date_line_len);
+}
+
 /**
  * One turn: wait up to timeout_ns (-1: as long as there is nothing to do), handle, send. Sets is_done when
  * stopped and empty.

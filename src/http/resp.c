@@ -355,7 +355,7 @@ int per_defer(per_req *req, per_ref *out)
 /* An answer of the library's own with a line of text; the connection ends behind it. */
 static int answer_put(struct per__conn *conn, int status, per_str text)
 {
-	const struct per__worker *worker = conn->worker;
+	struct per__worker *worker = conn->worker;
 	struct per_req *req = conn->req;
 	bool is_head = req != NULL && req->head.method == PER_METHOD_HEAD;
 	per_str line = per__status_line(status);
@@ -366,7 +366,7 @@ static int answer_put(struct per__conn *conn, int status, per_str text)
 	if (begin == NULL)
 		return PER_ENOMEM;
 	pos = put_str(begin, line);
-	pos = put(pos, worker->date_line, worker->date_line_len);
+	pos = put_str(pos, per__worker_date(worker));
 	pos = put_str(pos, PER_S("Content-Type: text/plain\r\n"));
 	pos = put_content_length(pos, text.len + 1);
 	pos = put_str(pos, PER_S("Connection: close\r\n\r\n"));

@@ -120,10 +120,8 @@ static inline uint8_t *put_rest(struct per_req *req, uint8_t *pos)
 /* Writes the whole head at pos and returns its end. */
 static inline uint8_t *put_head(struct per_req *req, uint8_t *pos, per_str type, int64_t length)
 {
-	const struct per__worker *worker = req->conn->worker;
-
 	pos = put_status_line(pos, req->status);
-	pos = put(pos, worker->date_line, worker->date_line_len);
+	pos = put_str(pos, per__worker_date(req->conn->worker));
 	if (type.len > 0) {
 		pos = put(pos, "Content-Type: ", 14);
 		pos = put_str(pos, type);

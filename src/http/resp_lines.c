@@ -25,7 +25,7 @@ static uint8_t *lines_begin(struct per_req *req, int status, const per_str *line
 		return NULL;
 	head_decide(req, status, length);
 	pos = put_status_line(*begin, req->status);
-	pos = put(pos, req->conn->worker->date_line, req->conn->worker->date_line_len);
+	pos = put_str(pos, per__worker_date(req->conn->worker));
 	for (unsigned i = 0; i < cnt; i++)
 		pos = put_str(pos, lines[i]);
 	pos = put_framing(req, pos, length);
@@ -73,7 +73,7 @@ int per__resp_begin(struct per_req *req, int status, const per_str *lines, unsig
 int per__resp_whole(struct per_req *req, const struct per__whole *whole)
 {
 	int err = answer_check(req, 200, PER_S(""));
-	const struct per__worker *worker = req->conn->worker;
+	struct per__worker *worker = req->conn->worker;
 	size_t len = whole->head_len;
 	size_t copied;
 	uint8_t *begin, *pos;
@@ -94,7 +94,7 @@ int per__resp_whole(struct per_req *req, const struct per__whole *whole)
 		return PER_ENOMEM;
 	}
 	pos = put(begin, "HTTP/1.1 200 OK\r\n", 17);
-	pos = put(pos, worker->date_line, worker->date_line_len);
+	pos = put_str(pos, per__worker_date(worker));
 	pos = put_optional(req, pos);
 	pos = put(pos, whole->ptr, copied);
 	per__out_commit(req->conn, (size_t)(pos - begin));

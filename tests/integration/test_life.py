@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # test_life.py - how a server begins and ends, and where it listens: graceful stop, several servers in one process, unix
 # sockets, IPv6, inherited descriptors, PROXY protocol, acceptors, choice of the backend where io_uring is refused.
+import email.utils
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
@@ -57,6 +59,16 @@ def ended(t, server):
 
 
 # --- graceful stop ----------------------------------------------------------------------------------------------
+
+
+@suite.case("RFC 9110 6.6.1")
+def date_is_of_the_present_after_a_rest(t):
+    with t.serving(t.app()) as server, server.connect() as c:
+        def date():
+            return email.utils.parsedate_to_datetime(c.ask(HELLO).get("date")).timestamp()
+        first = date()
+        until(lambda: time.time() >= first + 2, "two seconds to pass")
+        check(date() > first, "the time of the answer, not of what happened last", first)
 
 
 @suite.case("SPEC: graceful stop")
