@@ -88,7 +88,7 @@ static void system_print(void)
 
 	title("system");
 	if (uname(&name) == 0)
-		row("kernel", "io_uring as it is used here needs Linux 5.19, better 6.1", "%s %s",
+		row("kernel", "io_uring as it is used here needs Linux 6.0, better 6.1", "%s %s",
 		    name.sysname, name.release);
 	row("CPUs", "one worker each, unless affinity or a cgroup allows fewer (--workers)", "%ld",
 	    sysconf(_SC_NPROCESSORS_ONLN));
@@ -168,7 +168,7 @@ static void ulp_print(void)
 
 	/* a socket that is not connected cannot have it, which says that there is one */
 	if (is_refused && errno != ENOTCONN)
-		row("kernel TLS", "not used by this version; the kernel has no module tls", "no");
+		row("kernel TLS", "not used by this version; the module tls is not loaded", "no");
 	else
 		row("kernel TLS", "not used by this version", "%s", fd >= 0 ? "yes" : "unknown");
 	if (fd >= 0)
