@@ -532,7 +532,9 @@ def the_units_are_understood_and_hardened(t):
     if not shutil.which("systemd-analyze"):
         raise Skip("systemd-analyze is not installed")
     with Folder() as folder, open(os.path.join(os.path.dirname(t.args.bin), "peregrine.service"), encoding="ascii") as file:
-        text = re.sub(r"ExecStart=\S+", f"ExecStart={program(t)}", file.read()).replace("Documentation=", "#")
+        text = re.sub(r"=\S+/peregrine --config", f"={program(t)} --config", file.read()).replace("Documentation=", "#")
+        # would give the directory of the configuration to the service, which could then write it
+        check("ConfigurationDirectory=" not in text, "a configuration that belongs to root", text)
         service = folder.write("peregrine.service", text)
         socket = os.path.join(folder.path, "peregrine.socket")
         shutil.copy(os.path.join(ROOT, "cmd/peregrine/systemd/peregrine.socket"), socket)
