@@ -146,9 +146,13 @@ static int threads_start(struct per_server *server, unsigned from, unsigned to, 
 	return err;
 }
 
-static void loops_stop(struct per_server *server, int level)
+/* Acceptors first: what they have accepted finds workers that serve it. */
+static void loops_stop(struct per_server *server, int level, unsigned ended)
 {
-	for (unsigned i = 0; i < server->loop_cnt; i++)
+	unsigned workers = server->conf.workers;
+	bool is_all = level >= 2 || ended >= server->loop_cnt - workers;
+
+	for (unsigned i = is_all ? 0 : workers; i < server->loop_cnt; i++)
 		per__worker_stop(server->workers[i], level);
 }
 
@@ -174,7 +178,7 @@ static void wait_for_end(struct per_server *server, unsigned loops)
 		level = PER_MIN(level + (what == 's'), 2);
 		if (level == 0 && ended > 0)
 			level = 1;
-		loops_stop(server, level);
+		loops_stop(server, level, ended);
 	}
 }
 
@@ -190,7 +194,7 @@ int per_server_run(per_server *server)
 	if (err == 0) /* acceptors need workers that can be given connections */
 		err = threads_start(server, server->conf.workers, server->loop_cnt, &started);
 	if (err != 0)
-		loops_stop(server, 2);
+		loops_stop(server, 2, 0);
 	else
 		wait_for_end(server, started);
 	for (unsigned i = 0; i < started; i++)

@@ -100,9 +100,9 @@ typedef void (*per_worker_fn)(unsigned worker, void *arg);
 PER_API int per_worker_post(per_server *server, unsigned worker, per_worker_fn fn, void *arg);
 
 /**
- * Stops the server gracefully: no new connection, requests in flight are finished, idle connections closed;
- * what is left after stop_timeout_ms is cut. Returns at once; per_server_run() returns when it is done. A
- * second call cuts at once.
+ * Stops the server gracefully: no new connection, requests in flight are finished, idle connections closed,
+ * those that had no request yet when they are a second old; what is left after stop_timeout_ms is cut.
+ * Returns at once; per_server_run() returns when it is done. A second call cuts at once.
  *
  * threads  any, also a signal handler
  */

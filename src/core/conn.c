@@ -47,6 +47,16 @@ void per__conn_set_timer(struct per__conn *conn, enum per__timer_kind kind, int6
 		wheel_move(conn);
 }
 
+bool per__conn_stay_fresh(struct per__conn *conn, int64_t timeout_ns)
+{
+	int64_t age_ns = conn->worker->loop.now_ns - (conn->deadline_ns - timeout_ns);
+
+	if (age_ns >= PER_MIN(PER__CONN_FRESH_NS, timeout_ns))
+		return false;
+	per__conn_set_timer(conn, conn->timer_kind, PER_MIN(PER__CONN_FRESH_NS, timeout_ns) - age_ns);
+	return true;
+}
+
 void per__conn_watch_rate(struct per__conn *conn)
 {
 	if (conn->timer_kind == PER__TIMER_RATE)
@@ -565,7 +575,7 @@ const struct per__peer *per__conn_peer(struct per__conn *conn)
 
 void per__conn_adopt(struct per__worker *worker, int fd, uint8_t listener)
 {
-	struct per__conn *conn = worker->is_stopping ? NULL : conn_take(worker, listener);
+	struct per__conn *conn = worker->is_done ? NULL : conn_take(worker, listener);
 
 	if (conn == NULL) {
 		per__count(&worker->loop.counters.accept_refused, 1);
@@ -576,5 +586,7 @@ void per__conn_adopt(struct per__worker *worker, int fd, uint8_t listener)
 	if (worker->loop.be->adopt(&worker->loop, &conn->sock, fd) != 0) {
 		close(fd);
 		conn_give(conn);
+	} else if (PER_UNLIKELY(worker->is_stopping)) {
+		conn->proto->on_stop(conn);
 	}
 }

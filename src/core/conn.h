@@ -52,7 +52,10 @@ struct per__proto {
 	void (*on_timeout)(struct per__conn *conn);
 	/** Input could not be kept: the memory budget is used up. Ends the connection. */
 	void (*on_nomem)(struct per__conn *conn);
-	/** The server stops: end as soon as what is in progress is done. */
+	/**
+	 * The server stops: end as soon as what is in progress is done, and what was sent before anybody
+	 * could know. Also called for a connection that comes while the server stops.
+	 */
 	void (*on_stop)(struct per__conn *conn);
 	/** The connection is gone; error is 0 or a negative PER_E*. Last call. */
 	void (*on_close)(struct per__conn *conn, int error);
@@ -85,6 +88,8 @@ enum {
 };
 
 #define PER__CONN_BYTES 256u
+#define PER__CONN_FRESH_NS \
+	INT64_C(1000000000) /* so long a stop waits for the first request of a new connection */
 
 struct per__conn {
 	struct per__sock sock; /* first: the backend's line */
@@ -171,6 +176,15 @@ void per__conn_cut(struct per__conn *conn);
 
 /** Sets the connection's one deadline, in nanoseconds from the time of this turn. */
 void per__conn_set_timer(struct per__conn *conn, enum per__timer_kind kind, int64_t timeout_ns);
+
+/**
+ * The server stops and nothing was asked yet: a request may be on its way, and is waited for until the
+ * connection is PER__CONN_FRESH_NS old.
+ *
+ * timeout_ns  what its deadline was set with, when it was new
+ * returns     false when that time is over: nobody is waited for
+ */
+bool per__conn_stay_fresh(struct per__conn *conn, int64_t timeout_ns);
 
 /** Begins a rate window unless one is running. */
 void per__conn_watch_rate(struct per__conn *conn);

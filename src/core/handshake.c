@@ -232,12 +232,16 @@ static void handshake_cut(struct per__conn *conn)
 
 static void handshake_on_stop(struct per__conn *conn)
 {
-	per__conn_close(conn, PER__CLOSE_NORMAL);
+	if (!per__conn_stay_fresh(conn, conn->worker->conf->tls_handshake_timeout_ns))
+		per__conn_close(conn, PER__CLOSE_NORMAL);
 }
 
 static void handshake_on_timeout(struct per__conn *conn)
 {
-	per__conn_cut(conn);
+	if (conn->worker->is_stopping)
+		per__conn_close(conn, PER__CLOSE_NORMAL);
+	else
+		per__conn_cut(conn);
 }
 
 static void handshake_on_close(struct per__conn *conn, int error)

@@ -36,9 +36,22 @@ static void proxy_on_nothing(struct per__conn *conn)
 	(void)conn;
 }
 
+static void proxy_on_stop(struct per__conn *conn)
+{
+	const struct per__worker *worker = conn->worker;
+	bool is_tls = worker->listeners[conn->listener].is_tls;
+
+	if (!per__conn_stay_fresh(conn, is_tls ? worker->conf->tls_handshake_timeout_ns
+					       : worker->conf->head_timeout_ns))
+		per__conn_close(conn, PER__CLOSE_NORMAL);
+}
+
 static void proxy_on_timeout(struct per__conn *conn)
 {
-	per__conn_cut(conn);
+	if (conn->worker->is_stopping)
+		per__conn_close(conn, PER__CLOSE_NORMAL);
+	else
+		per__conn_cut(conn);
 }
 
 static void proxy_on_close(struct per__conn *conn, int error)
@@ -57,6 +70,6 @@ const struct per__proto per__proto_proxy = {
 	.on_drained = proxy_on_nothing,
 	.on_timeout = proxy_on_timeout,
 	.on_nomem = cut,
-	.on_stop = cut,
+	.on_stop = proxy_on_stop,
 	.on_close = proxy_on_close,
 };

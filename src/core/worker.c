@@ -213,6 +213,12 @@ static void stop_begin(struct per__worker *worker)
 	conns_each(worker, conn_stop);
 }
 
+/* No connection, and none on its way from an acceptor. */
+static bool is_empty(const struct per__worker *worker)
+{
+	return worker->conns.used == 0 && __atomic_load_n(&worker->handed_over, __ATOMIC_RELAXED) == 0;
+}
+
 /* Looks at the stop request; is_done is set when nothing is left. */
 static void stop_check(struct per__worker *worker)
 {
@@ -227,7 +233,7 @@ static void stop_check(struct per__worker *worker)
 		conns_each(worker, conn_cut);
 		worker->stop_deadline_ns = PER_MIN(worker->stop_deadline_ns, now_ns);
 	}
-	worker->is_done = worker->conns.used == 0 || now_ns >= worker->stop_deadline_ns + CUT_GRACE_NS;
+	worker->is_done = is_empty(worker) || now_ns >= worker->stop_deadline_ns + CUT_GRACE_NS;
 }
 
 /* --- a turn ----------------------------------------------------------------------------------- */
@@ -386,6 +392,7 @@ static void attached_end(struct per__worker *worker)
 void per__worker_end(struct per__worker *worker)
 {
 	worker->is_stopping = true;
+	worker->is_done = true;
 	listeners_stop(worker);
 	conns_each(worker, conn_cut);
 	for (int i = 0; i < 1000 && worker->conns.used > 0; i++) {

@@ -237,7 +237,8 @@ static void decide_persistence(struct per_req *req)
 	bool peer_wants = (req->head.flags & PER__H1_CLOSE) == 0 &&
 			  (req->head.version >= 11 || (req->head.flags & PER__H1_KEEP_ALIVE) != 0);
 
-	if (PER_LIKELY(peer_wants && (requests_max == 0 || conn->requests < requests_max)))
+	if (PER_LIKELY(peer_wants && (requests_max == 0 || conn->requests < requests_max) &&
+		       !conn->worker->is_stopping))
 		req->flags |= PER__REQ_KEEP_ALIVE;
 }
 
@@ -510,6 +511,10 @@ static void h1_on_timeout(struct per__conn *conn)
 		return;
 	if (req == NULL && conn->out_first != NULL)
 		return; /* the request came just in time: its answer leaves at the end of this turn */
+	if (req == NULL && conn->worker->is_stopping) {
+		per__conn_finish(conn, false); /* no request came to a fresh connection */
+		return;
+	}
 	conn->flags |= PER__CONN_TIMED_OUT;
 	per__count(&conn->worker->counters.timeouts, 1);
 	if (req == NULL)
@@ -519,15 +524,16 @@ static void h1_on_timeout(struct per__conn *conn)
 }
 
 /*
- * Between two requests there is nothing to wait for; an exchange in progress says "Connection: close" by
- * itself.
+ * Between two requests there is nothing to wait for: whoever asks just then can ask again (RFC 9112 section
+ * 9.3.1). A client that has just connected gets its answer. An exchange in progress says "Connection: close"
+ * by itself.
  */
 static void h1_on_stop(struct per__conn *conn)
 {
-	if (conn->req == NULL)
-		per__conn_finish(conn, false);
-	else
+	if (conn->req != NULL)
 		conn->req->flags &= (uint16_t)~PER__REQ_KEEP_ALIVE;
+	else if (conn->requests > 0 || !per__conn_stay_fresh(conn, conn->worker->conf->head_timeout_ns))
+		per__conn_finish(conn, false);
 }
 
 /* Input could not be kept: the memory budget is used up. */

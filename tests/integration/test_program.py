@@ -346,19 +346,21 @@ def the_limit_of_descriptors_is_raised(t):
         check(server.wait_line(re.compile(r"^connections +750 x")), "750 connections for each of two workers", server.lines)
 
 
+# Passes two sockets and becomes the program, so that its process id is the right one.
+PASSING = ("import os, sys\n"
+           "high = [os.dup2(int(fd), 100 + i) for i, fd in enumerate(sys.argv[1:3])]\n"
+           "[os.dup2(fd, 3 + i) for i, fd in enumerate(high)]\n"
+           "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2', LISTEN_FDNAMES='web:other')\n"
+           "os.execv(sys.argv[3], sys.argv[3:])")
+
+
 @suite.case()
 def passed_sockets_are_used(t):
     """What systemd does: descriptors from 3 on, LISTEN_PID that of the program, names."""
     first, second = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
     ports = [sock.getsockname()[1] for sock in (first, second)]
     program = path_of(t)
-    # this becomes the program, so its process id is the right one
-    script = ("import os, sys\n"
-              "high = [os.dup2(int(fd), 100 + i) for i, fd in enumerate(sys.argv[1:3])]\n"
-              "[os.dup2(fd, 3 + i) for i, fd in enumerate(high)]\n"
-              "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2', LISTEN_FDNAMES='web:other')\n"
-              "os.execv(sys.argv[3], sys.argv[3:])")
-    wrapper = (sys.executable, "-c", script, str(first.fileno()), str(second.fileno()))
+    wrapper = (sys.executable, "-c", PASSING, str(first.fileno()), str(second.fileno()))
     fds = (first.fileno(), second.fileno())
     with Folder() as folder:
         folder.write("index.html", "x")
@@ -382,6 +384,31 @@ def passed_sockets_are_used(t):
         check(done.returncode == 1 and "systemd:none: no such socket was passed" in done.stderr, "1 and the reason", done)
     first.close()
     second.close()
+
+
+@suite.case()
+def a_restart_with_passed_sockets_loses_nobody(t):
+    """Each connection is answered: by the one that goes, when it has accepted it, or by the one that comes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as sock:
+        address = sock.getsockname()
+        wrapper = (sys.executable, "-c", PASSING, str(sock.fileno()), str(sock.fileno()))
+        for acceptors in ("0", "1"):
+            options = ("--backend", t.args.backend, "--workers", "2", "--accept-threads", acceptors, "-l", "systemd:web", "--welcome")
+            going = Program(path_of(t), *options, wrapper=wrapper, pass_fds=(sock.fileno(),))
+            for _ in range(4):
+                with t.serving(going):
+                    conns = [Conn(address) for _ in range(40)]
+                    going.process.send_signal(signal.SIGTERM)
+                    for c in conns:
+                        c.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+                    coming = Program(path_of(t), *options, wrapper=wrapper, pass_fds=(sock.fileno(),))
+                    equal([c.response().status for c in conns], [200] * 40)
+                    for c in conns:
+                        c.close()
+                    check(not going.join(), "a clean end", going.output())
+                going = coming
+            with t.serving(going):
+                equal(get(going, "/").status, 200)
 
 
 @suite.case()

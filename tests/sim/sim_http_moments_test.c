@@ -432,6 +432,54 @@ static void test_sim_http_stop_at_every_turn_finishes_what_was_begun(void **stat
 	}
 }
 
+static bool says_close(struct per__sim_peer *peer)
+{
+	static const char field[] = "\r\nConnection: close\r\n";
+	size_t len;
+	const uint8_t *data = sim_peer_received(peer, &len);
+
+	return begins_with(peer, "HTTP/1.1 200 ") && memmem(data, len, field, sizeof(field) - 1) != NULL;
+}
+
+/* What was sent before anybody could know of the stop is answered; nobody else is waited for. */
+static void test_sim_http_stop_waits_for_the_first_request_of_new_connections(void **state)
+{
+	const struct sim_http_case *one = &sim_http_cases()[0];
+	enum { AGED, SERVED, SILENT, ASKS, HALF, PEERS };
+	struct per__sim_peer *peer[PEERS];
+	const uint8_t kind = 0;
+	struct sim_http http;
+	int64_t begin_ns;
+
+	(void)state;
+	sim_http_begin(&http, seed_of_run(), NULL);
+	peer[AGED] = sim_connect(http.sim, 0);
+	peer[SERVED] = sim_connect(http.sim, 0);
+	sim_peer_send_after(peer[SERVED], SIM_HTTP_SECOND_NS * 3 / 2, one->request, one->request_len);
+	SIM_HTTP_RUN_UNTIL(&http, sim_http_has_all(peer[SERVED], &kind, 1));
+	for (int i = SILENT; i < PEERS; i++)
+		peer[i] = sim_connect(http.sim, 0);
+	sim_peer_send(peer[HALF], one->request, one->request_len / 2);
+	SIM_HTTP_RUN_UNTIL(&http, sim_http_open(&http) == PEERS && http.begun == 1 &&
+					  sim_peer_bytes_in(peer[HALF]) == one->request_len / 2);
+	sim_peer_send_after(peer[ASKS], SIM_HTTP_SECOND_NS * 4 / 5, one->request, one->request_len);
+	sim_peer_send_after(peer[HALF], SIM_HTTP_SECOND_NS * 2, one->request + one->request_len / 2,
+			    one->request_len - one->request_len / 2);
+	begin_ns = sim_now_ns(http.sim);
+	per_server_stop(http.server);
+	SIM_HTTP_RUN_UNTIL(&http, sim_peer_saw_fin(peer[AGED]) && sim_peer_saw_fin(peer[SERVED]));
+	SIM_HTTP_CHECK(&http, sim_now_ns(http.sim) < begin_ns + SIM_HTTP_SECOND_NS / 2);
+	SIM_HTTP_CHECK(&http, sim_http_open(&http) == 3);
+	SIM_HTTP_RUN_UNTIL(&http, sim_peer_saw_fin(peer[SILENT]) && sim_peer_saw_fin(peer[ASKS]));
+	SIM_HTTP_CHECK(&http, says_close(peer[ASKS]));
+	SIM_HTTP_CHECK(&http, sim_now_ns(http.sim) < begin_ns + SIM_HTTP_SECOND_NS * 5 / 4);
+	for (uint32_t i = 0; i < 100000 && !http.is_stopped; i++)
+		sim_http_turn(&http);
+	SIM_HTTP_CHECK(&http, http.is_stopped && says_close(peer[HALF]));
+	SIM_HTTP_CHECK(&http, sim_http_stats(&http).timeouts == 0);
+	sim_http_end(&http);
+}
+
 static void test_sim_http_second_stop_cuts_at_once(void **state)
 {
 	struct sim_http http;
@@ -471,6 +519,7 @@ int main(void)
 		cmocka_unit_test(test_sim_http_full_table_refuses_and_recovers),
 		cmocka_unit_test(test_sim_http_without_memory_nobody_hangs_and_nothing_is_left),
 		cmocka_unit_test(test_sim_http_stop_at_every_turn_finishes_what_was_begun),
+		cmocka_unit_test(test_sim_http_stop_waits_for_the_first_request_of_new_connections),
 		cmocka_unit_test(test_sim_http_second_stop_cuts_at_once),
 	};
 

@@ -388,6 +388,36 @@ static void test_sim_tls_stop_at_every_turn_finishes_what_was_begun(void **state
 	}
 }
 
+/* A handshake that a stop meets ends in an answer; who says nothing is not waited for. */
+static void test_sim_tls_stop_waits_for_new_connections(void **state)
+{
+	struct sim_tls world;
+	struct sim_tls_client *client;
+	struct per__sim_peer *silent;
+	int64_t begin_ns;
+
+	(void)state;
+	for (int is_old = 0; is_old <= 1; is_old++) {
+		sim_tls_begin(&world, seed_of_run(), NULL);
+		client = sim_tls_connect(&world, &(struct sim_tls_wish){ .is_old = is_old });
+		silent = sim_connect(world.http.sim, 0);
+		SIM_TLS_RUN_UNTIL(&world, sim_http_open(&world.http) == 2);
+		begin_ns = sim_now_ns(world.http.sim);
+		per_server_stop(world.http.server);
+		SIM_TLS_RUN_UNTIL(&world, client->is_established);
+		request(client, GET);
+		SIM_TLS_RUN_UNTIL(&world, sim_peer_saw_fin(silent));
+		SIM_HTTP_CHECK(&world.http, sim_now_ns(world.http.sim) < begin_ns + SECOND_NS * 5 / 4);
+		for (uint32_t i = 0; i < 100000 && !world.http.is_stopped; i++)
+			sim_tls_turn(&world);
+		SIM_HTTP_CHECK(&world.http, world.http.is_stopped && client->has_ended);
+		SIM_HTTP_CHECK(&world.http,
+			       client->plain_len > 13 && memcmp(client->plain, "HTTP/1.1 200 ", 13) == 0);
+		SIM_HTTP_CHECK(&world.http, sim_http_stats(&world.http).timeouts == 0);
+		sim_tls_end(&world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_sim_tls_without_memory_nobody_hangs_and_nothing_is_left),
 		cmocka_unit_test(test_sim_tls_plain_http_is_told_so),
 		cmocka_unit_test(test_sim_tls_stop_at_every_turn_finishes_what_was_begun),
+		cmocka_unit_test(test_sim_tls_stop_waits_for_new_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
