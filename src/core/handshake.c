@@ -230,9 +230,13 @@ static void handshake_cut(struct per__conn *conn)
 	per__conn_close(conn, PER__CLOSE_RESET);
 }
 
+/* One that has begun counts as new, whatever its age. */
 static void handshake_on_stop(struct per__conn *conn)
 {
-	if (!per__conn_stay_fresh(conn, conn->worker->conf->tls_handshake_timeout_ns))
+	const struct per__worker *worker = conn->worker;
+
+	if (!per__conn_stay_fresh(conn, conn->secure != NULL ? conn->deadline_ns - worker->loop.now_ns
+							     : worker->conf->tls_handshake_timeout_ns))
 		per__conn_close(conn, PER__CLOSE_NORMAL);
 }
 

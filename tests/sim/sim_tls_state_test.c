@@ -393,20 +393,26 @@ static void test_sim_tls_stop_waits_for_new_connections(void **state)
 {
 	struct sim_tls world;
 	struct sim_tls_client *client;
-	struct per__sim_peer *silent;
+	struct per__sim_peer *silent, *halfway;
 	int64_t begin_ns;
 
 	(void)state;
 	for (int is_old = 0; is_old <= 1; is_old++) {
 		sim_tls_begin(&world, seed_of_run(), NULL);
-		client = sim_tls_connect(&world, &(struct sim_tls_wish){ .is_old = is_old });
 		silent = sim_connect(world.http.sim, 0);
-		SIM_TLS_RUN_UNTIL(&world, sim_http_open(&world.http) == 2);
+		halfway = sim_connect(world.http.sim, 0);
+		sim_peer_send(halfway, "\x16", 1);
+		sim_peer_send_after(halfway, SECOND_NS * 3 / 2, "\x03", 1);
+		SIM_TLS_RUN_UNTIL(&world, sim_peer_bytes_in(halfway) == 2);
+		client = sim_tls_connect(&world, &(struct sim_tls_wish){ .is_old = is_old });
+		SIM_TLS_RUN_UNTIL(&world, sim_http_open(&world.http) == 3);
 		begin_ns = sim_now_ns(world.http.sim);
 		per_server_stop(world.http.server);
-		SIM_TLS_RUN_UNTIL(&world, client->is_established);
+		SIM_TLS_RUN_UNTIL(&world, client->is_established && sim_peer_saw_fin(silent));
 		request(client, GET);
-		SIM_TLS_RUN_UNTIL(&world, sim_peer_saw_fin(silent));
+		SIM_HTTP_CHECK(&world.http, sim_now_ns(world.http.sim) < begin_ns + SECOND_NS / 2);
+		SIM_TLS_RUN_UNTIL(&world, sim_peer_saw_fin(halfway));
+		SIM_HTTP_CHECK(&world.http, sim_now_ns(world.http.sim) > begin_ns + SECOND_NS * 3 / 4);
 		SIM_HTTP_CHECK(&world.http, sim_now_ns(world.http.sim) < begin_ns + SECOND_NS * 5 / 4);
 		for (uint32_t i = 0; i < 100000 && !world.http.is_stopped; i++)
 			sim_tls_turn(&world);
