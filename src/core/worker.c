@@ -282,6 +282,14 @@ static PER_COLD void attached_due(struct per__worker *worker)
 	}
 }
 
+/* Accepting has failed, most likely for want of a descriptor: what lies open unused is to be closed. */
+static PER_COLD void attached_short(struct per__worker *worker)
+{
+	worker->accept_errors = per__counter_read(&worker->loop.counters.accept_errors);
+	for (struct per__attached *attached = worker->attached; attached != NULL; attached = attached->next)
+		attached->on_short(attached);
+}
+
 /*
  * Every connection that asked for it gets its end of turn. One that asks again meanwhile comes in the next
  * turn, so a busy connection cannot keep the loop from the kernel.
@@ -309,6 +317,8 @@ int per__worker_turn(struct per__worker *worker, int64_t timeout_ns)
 		timers_expire(worker);
 	if (PER_UNLIKELY(worker->loop.now_ns >= worker->due_ns))
 		attached_due(worker);
+	if (PER_UNLIKELY(per__counter_read(&worker->loop.counters.accept_errors) != worker->accept_errors))
+		attached_short(worker);
 	stop_check(worker);
 	dirty_run(worker);
 	if (PER_UNLIKELY(per__handshakes_wait(worker)))

@@ -57,6 +57,8 @@ struct per__attached {
 	void (*on_end)(struct per__attached *attached);  /* the connections are closed: the last call */
 	/* the time of per__worker_due() has come; may ask for another one, not detach */
 	void (*on_due)(struct per__attached *attached);
+	/* no descriptor was left for a connection: what is open and not in use is to be closed */
+	void (*on_short)(struct per__attached *attached);
 	int64_t due_ns; /* of per__worker_due(); INT64_MAX: never */
 };
 
@@ -86,8 +88,9 @@ struct per__worker {
 	struct per__wheel wheel;
 	int64_t stop_deadline_ns; /* when what is left is cut; 0: not stopping */
 
-	int64_t date_wall_s; /* the second that date_line is for */
-	char date_line[240]; /* "Date: ...\r\n" and the Server field */
+	uint64_t accept_errors; /* as on_short has last heard of them */
+	int64_t date_wall_s;    /* the second that date_line is for */
+	char date_line[240];    /* "Date: ...\r\n" and the Server field */
 	size_t date_line_len;
 
 	struct per__counters counters;

@@ -145,6 +145,15 @@ static void shard_on_due(struct per__attached *attached)
 		per__worker_due(shard->worker, attached, PER_MAX(oldest_ns + idle_ns, now_ns + idle_ns / 4));
 }
 
+/* Connections go before files that nobody is being sent: these can be opened again. */
+static void shard_on_short(struct per__attached *attached)
+{
+	struct per__shard *shard = (struct per__shard *)attached;
+
+	(void)per__cache_drop_fds(&shard->cache);
+	per__shard_note(shard);
+}
+
 static bool shard_is_used(const struct per__shard *shard)
 {
 	return shard->flows > 0 || shard->cache.lent > 0;
@@ -236,6 +245,7 @@ static struct per__shard *shard_new(struct per_static *files, struct per__worker
 	shard->attached.on_wake = shard_on_wake;
 	shard->attached.on_end = shard_on_end;
 	shard->attached.on_due = shard_on_due;
+	shard->attached.on_short = shard_on_short;
 	root_check(shard, worker->loop.now_ns);
 	return shard;
 }
