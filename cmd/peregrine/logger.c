@@ -126,6 +126,20 @@ static int file_open(const char *path)
 	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, FILE_MODE);
 }
 
+/*
+ * A pipe is opened once more, as it cannot be told not to wait without telling all who have it; and somebody
+ * else may write to it between a poll(2) and a write(2).
+ */
+static int stderr_open(void)
+{
+	struct stat info;
+	int fd = -1;
+
+	if (fstat(STDERR_FILENO, &info) == 0 && S_ISFIFO(info.st_mode))
+		fd = open("/proc/self/fd/2", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd >= 0 ? fd : STDERR_FILENO;
+}
+
 /* Takes up the file that lines are to go to from now on. */
 static void file_change(struct logger *logger)
 {
@@ -166,7 +180,7 @@ static size_t chunk_write(int fd, const char *text, size_t len)
 	struct pollfd waiting = { .fd = fd, .events = POLLOUT };
 	ssize_t n = -1;
 
-	/* first, as stderr waits: O_NONBLOCK would be for all who have it */
+	/* first, as stderr may wait */
 	if (fd >= 0 && poll(&waiting, 1, RETRY_MS) == 0)
 		return 0;
 	if (fd >= 0)
@@ -236,7 +250,7 @@ void logger_init(struct logger *logger, per_log_level level)
 	memset(logger, 0, sizeof(*logger));
 	atomic_store(&logger->level, (int)level);
 	atomic_store(&logger->has_priority, is_journal());
-	logger->fd = STDERR_FILENO;
+	logger->fd = stderr_open();
 	logger->next_fd = LOGGER_SAME;
 	snprintf(logger->path, sizeof(logger->path), "-");
 	pthread_mutex_init(&logger->mutex, NULL);
@@ -339,8 +353,13 @@ static void target_set(struct logger *logger, const char *path, int fd)
 
 bool logger_open(struct logger *logger, const char *path)
 {
-	const int fd = strcmp(path, "-") == 0 ? STDERR_FILENO : file_open(path);
+	const bool is_stderr = strcmp(path, "-") == 0;
+	int fd;
 
+	/* what could be opened as root may be refused to somebody else, and is the same for ever */
+	if (is_stderr && strcmp(logger->path, "-") == 0)
+		return true;
+	fd = is_stderr ? stderr_open() : file_open(path);
 	if (fd < 0 && (errno != ENXIO || !is_fifo(path))) {
 		logger_say(logger, PER_LOG_ERROR, "cannot open the log %s: %s", path, strerror(errno));
 		return false;

@@ -47,6 +47,20 @@ static int fd_adopt(struct per__access_out *out, int fd)
 	return 0;
 }
 
+/*
+ * A pipe on the standard output is opened once more, as it cannot be told not to wait without telling all
+ * who have it; and somebody else may write to it between a poll(2) and a write(2).
+ */
+static int stdout_open(void)
+{
+	struct stat info;
+	int fd = -1;
+
+	if (fstat(STDOUT_FILENO, &info) == 0 && S_ISFIFO(info.st_mode))
+		fd = open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd >= 0 ? fd : STDOUT_FILENO;
+}
+
 int per__access_out_open(struct per__access_out *out)
 {
 	int fd, err;
@@ -54,7 +68,7 @@ int per__access_out_open(struct per__access_out *out)
 	out->fd = -1;
 	out->is_stdout = strcmp(out->path, "-") == 0;
 	if (out->is_stdout)
-		return fd_adopt(out, STDOUT_FILENO);
+		return fd_adopt(out, stdout_open());
 	fd = path_open(out);
 	if (fd < 0)
 		return fd == -ENXIO && is_fifo(out->path) ? 0 : -fd;
@@ -66,7 +80,7 @@ int per__access_out_open(struct per__access_out *out)
 
 void per__access_out_close(struct per__access_out *out)
 {
-	if (out->fd >= 0 && !out->is_stdout)
+	if (out->fd >= 0 && !(out->is_stdout && out->fd == STDOUT_FILENO))
 		close(out->fd);
 	out->fd = -1;
 }
@@ -116,14 +130,14 @@ enum per__access_result per__access_out_write(struct per__access_out *out, struc
 		return PER__ACCESS_FULL;
 	if (out->needs_newline) {
 		if (write(out->fd, "\n", 1) != 1)
-			return PER__ACCESS_FAILED;
+			return errno == EAGAIN ? PER__ACCESS_FULL : PER__ACCESS_FAILED;
 		out->needs_newline = false;
 	}
 	do {
 		n = writev(out->fd, iov, iov[1].iov_len > 0 ? 2 : 1);
 	} while (n < 0 && errno == EINTR);
 	if (n <= 0)
-		return PER__ACCESS_FAILED;
+		return n < 0 && errno == EAGAIN ? PER__ACCESS_FULL : PER__ACCESS_FAILED;
 	*written = (size_t)n;
 	return PER__ACCESS_WRITTEN;
 }

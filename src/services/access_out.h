@@ -14,7 +14,7 @@ struct per__access_out {
 	char *path; /* "-": the standard output */
 	unsigned file_mode;
 	int fd;          /* -1: a FIFO without a reader */
-	bool is_stdout;  /* not ours to close */
+	bool is_stdout;  /* the descriptor itself is not ours to close */
 	bool is_regular; /* takes any number of bytes in one call */
 	dev_t dev;
 	ino_t ino;

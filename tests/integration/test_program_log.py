@@ -65,6 +65,17 @@ class Stalled:
         return self.data
 
 
+def waits_of(server):
+    """Of stderr, and of every other descriptor for the same pipe: does a write to it wait?"""
+    folder = f"/proc/{server.pid}/fd"
+    pipe, waits = os.readlink(folder + "/2"), {}
+    for fd in os.listdir(folder):
+        if os.readlink(f"{folder}/{fd}") == pipe:
+            with open(f"{folder}info/{fd}", encoding="ascii") as file:
+                waits[int(fd)] = not int(re.search(r"flags:\s+(\d+)", file.read())[1], 8) & os.O_NONBLOCK
+    return waits.pop(2), list(waits.values())
+
+
 def fail_handshakes(server, count):
     while count > 0:
         some = [server.connect(1) for _ in range(min(count, 50))]
@@ -82,6 +93,7 @@ def a_stalled_reader_costs_lines_and_no_request(t):
         certificate(folder)
         server = pipe.start(t, folder, BOTH)
         with t.serving(server):
+            equal(waits_of(server), (True, [False]), "stderr as others have it, and one of its own that does not wait")
             sent = 0
             while server.metric("peregrine_log_lost_total") == 0:
                 check(sent < 50000, "lines that find no room", sent)
