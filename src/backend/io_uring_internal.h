@@ -39,7 +39,9 @@
 #define URING_SPAN_NS 1000000     /* activity is looked at over at least this long */
 #define URING_CAREFUL_ACCEPTS 64u /* accepts made one by one after a refusal */
 #define URING_CAREFUL_RECVS 16    /* receives made one by one after a pause */
-#define URING_TARGET_LOW 8u       /* buffers kept in the ring while spares are scarce */
+#define URING_STARVED_NS \
+	10000000            /* a submission that the kernel has no memory for is tried again after this */
+#define URING_TARGET_LOW 8u /* buffers kept in the ring while spares are scarce */
 
 /* The kind of an operation, in the low bits of user_data. */
 enum uring_op {

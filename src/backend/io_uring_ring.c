@@ -146,8 +146,25 @@ static bool is_passing(int err)
 	return err == -EINTR || err == -ETIME || err == -EAGAIN || err == -EBUSY || err == -ENOMEM;
 }
 
+/*
+ * The kernel had no memory for a request and did not wait: it would say so again at once, and again. What was
+ * submitted before is waited for meanwhile.
+ */
+static PER_COLD void rest(struct uring *u, int64_t timeout_ns)
+{
+	struct __kernel_timespec ts = { .tv_nsec = URING_STARVED_NS };
+	struct io_uring_getevents_arg arg = { .sigmask_sz = 8, .ts = (uint64_t)(uintptr_t)&ts };
+
+	if (timeout_ns >= 0)
+		ts.tv_nsec = PER_MIN(timeout_ns, URING_STARVED_NS);
+	per__count(&u->loop->counters.syscalls, 1);
+	(void)io_uring_enter2((unsigned)u->enter_fd, 0, 1, u->enter_flags | IORING_ENTER_EXT_ARG,
+			      (void *)&arg, sizeof(arg));
+}
+
 int per__uring_enter(struct uring *u, unsigned wait_cnt, int64_t timeout_ns)
 {
+	bool may_wait = wait_cnt != 0;
 	int ret;
 
 	while (PER_UNLIKELY(u->backlog_count != 0)) {
@@ -163,7 +180,11 @@ int per__uring_enter(struct uring *u, unsigned wait_cnt, int64_t timeout_ns)
 	ret = enter(u, wait_cnt, u->enter_flags, timeout_ns);
 	if (ret == -ETIME) /* so much has passed at least, though the cheap clock may learn of it late */
 		u->loop->now_ns += timeout_ns;
-	if (PER_LIKELY(ret >= 0) || is_passing(ret))
+	if (PER_LIKELY(ret >= 0))
+		return 0;
+	if ((ret == -EAGAIN || ret == -ENOMEM) && may_wait && !uring_cq_ready(u))
+		rest(u, timeout_ns);
+	if (is_passing(ret))
 		return 0;
 	per__log(u->log, PER_LOG_ERROR, "io_uring_enter: %s", strerror(-ret));
 	return PER_ESYS;
