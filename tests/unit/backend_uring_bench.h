@@ -149,6 +149,16 @@ static inline struct uring *ring_of(struct bench *b)
 	return b->loop.be_state;
 }
 
+/* Both ends of BENCH_CONNS connections are here: more than the 1,024 descriptors that a login begins with. */
+static inline void descriptors_raise(void)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 static inline struct bench *bench_open_at(uint32_t buf_bytes, uint32_t buf_count, uint32_t sockets_max,
 					  int rung)
 {
@@ -160,6 +170,7 @@ static inline struct bench *bench_open_at(uint32_t buf_bytes, uint32_t buf_count
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
+	descriptors_raise();
 	b->conn = aligned_alloc(PER_CACHE_LINE, BENCH_CONNS * sizeof(*b->conn));
 	assert_non_null(b->conn);
 	b->be = b->loop.be = &per__backend_io_uring;
