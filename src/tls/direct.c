@@ -123,12 +123,16 @@ static int handshake_arrived(struct per__direct *direct, struct per__tls_line *l
 	return 0;
 }
 
-/* RFC 8446 section 6: but for two, all alerts are fatal whatever their level says. */
+/*
+ * RFC 8446 section 6: but for two, all alerts are fatal whatever their level says. None may be empty (section
+ * 5.4).
+ */
 static int alert_arrived(struct per__direct *direct, struct per__tls_line *line, const uint8_t *data,
 			 size_t len)
 {
 	if (len != 2)
-		return broken(direct, line, PER__ALERT_DECODE_ERROR);
+		return broken(direct, line,
+			      len == 0 ? PER__ALERT_UNEXPECTED_MESSAGE : PER__ALERT_DECODE_ERROR);
 	if (data[1] == PER__ALERT_CLOSE_NOTIFY) {
 		direct->is_ended = true;
 		return PER_EGONE;

@@ -342,6 +342,7 @@ static void test_direct_messages_out_of_place_are_refused(void **state)
 	expect_alert(PER__RECORD_HANDSHAKE, "\x18\0\0\1\0\x18\0\0\1\0", 10, PER__ALERT_UNEXPECTED_MESSAGE);
 	expect_alert(PER__RECORD_HANDSHAKE, "\1\0\0\1\0", 5, PER__ALERT_UNEXPECTED_MESSAGE); /* ClientHello */
 	expect_alert(PER__RECORD_HANDSHAKE, NULL, 0, PER__ALERT_UNEXPECTED_MESSAGE);
+	expect_alert(PER__RECORD_ALERT, NULL, 0, PER__ALERT_UNEXPECTED_MESSAGE);
 	expect_alert(PER__RECORD_ALERT, "\2", 1, PER__ALERT_DECODE_ERROR);
 	expect_alert(PER__RECORD_ALERT, "\1\0\1\0", 4, PER__ALERT_DECODE_ERROR);
 	expect_alert(20, "\1", 1, PER__ALERT_UNEXPECTED_MESSAGE);
