@@ -64,18 +64,21 @@ static void queue_add(struct per__disk *disk, struct per__job *job)
 	disk->queued++;
 }
 
-static void job_done(struct per__disk *disk, struct per__job *job)
+/* Returns whether the owner has to be woken: not when it was for another job that it has not taken yet. */
+static bool job_done(struct per__disk *disk, struct per__job *job)
 {
 	struct per__disk_owner *owner = job->owner;
+	bool is_first = owner->done_first == NULL;
 
 	job->next = NULL;
-	if (owner->done_last != NULL)
-		owner->done_last->next = job;
-	else
+	if (is_first)
 		owner->done_first = job;
+	else
+		owner->done_last->next = job;
 	owner->done_last = job;
 	owner->pending--;
 	pthread_cond_broadcast(&disk->has_done);
+	return is_first;
 }
 
 /* Waits for work. Returns false when none has come for long. */
@@ -115,8 +118,8 @@ static void *disk_main(void *arg)
 		job->run(job);
 		job->was_run = true;
 		pthread_mutex_lock(&disk->mutex);
-		job_done(disk, job);
-		job->owner->wake(job->owner);
+		if (job_done(disk, job))
+			job->owner->wake(job->owner);
 	}
 	self->has_ended = true;
 	disk->thread_cnt--;
@@ -166,15 +169,15 @@ void per__disk_put(struct per__disk *disk, struct per__disk_owner *owner, struct
 	owner->pending++;
 	if (has_thread)
 		queue_add(disk, job);
-	pthread_cond_signal(&disk->has_work);
 	pthread_mutex_unlock(&disk->mutex);
+	pthread_cond_signal(&disk->has_work); /* who wakes up finds the mutex free */
 	if (has_thread)
 		return;
 	job->run(job); /* waiting is better than not answering */
 	job->was_run = true;
 	pthread_mutex_lock(&disk->mutex);
-	job_done(disk, job);
-	owner->wake(owner);
+	if (job_done(disk, job))
+		owner->wake(owner);
 	pthread_mutex_unlock(&disk->mutex);
 }
 
@@ -200,7 +203,7 @@ static void queue_take_back(struct per__disk *disk, struct per__disk_owner *owne
 		struct per__job *next = job->next;
 
 		if (job->owner == owner)
-			job_done(disk, job);
+			(void)job_done(disk, job);
 		else
 			queue_add(disk, job);
 		job = next;

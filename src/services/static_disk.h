@@ -26,8 +26,8 @@ struct per__job {
 
 /* Who puts jobs and gets them back: one worker's shard. */
 struct per__disk_owner {
-	void (*wake)(struct per__disk_owner
-			     *owner); /* something is done; called on a disk thread, with the mutex */
+	/* something is done, and nothing was; called on a disk thread, with the mutex */
+	void (*wake)(struct per__disk_owner *owner);
 	struct per__job *done_first, *done_last;
 	uint32_t pending; /* queued or running */
 };
