@@ -95,7 +95,7 @@ PER_API int per_req_set_body_max(per_req *req, uint64_t bytes);
 /**
  * While a body is streamed: no on_body until per_req_resume_body(); the peer is slowed down, and the time
  * does not count for its rate. Nothing happens when the body is complete. Pieces that wait come after the
- * hook has returned.
+ * hook has returned. A reset by the client is told meanwhile (on_done); its end waits behind the body.
  */
 PER_API void per_req_pause_body(per_req *req);
 PER_API void per_req_resume_body(per_req *req);

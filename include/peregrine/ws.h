@@ -159,7 +159,8 @@ PER_API void per_ws_abort(per_ws *ws);
 
 /**
  * No message until resumed; the peer is slowed down. Control frames wait as well, pongs among them, so that a
- * paused connection is not cut for its silence. per_ws_close() ends a pause; after it nothing can be paused.
+ * paused connection is not cut for its silence. A reset by the peer is told meanwhile (on_close, 1006).
+ * per_ws_close() ends a pause; after it nothing can be paused.
  */
 PER_API void per_ws_pause(per_ws *ws);
 PER_API void per_ws_resume(per_ws *ws);
