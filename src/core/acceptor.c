@@ -43,3 +43,20 @@ void per__acceptor_hand_over(struct per__worker *worker, struct per__listener *l
 	per__count(&worker->loop.counters.accept_refused, 1);
 	close(fd);
 }
+
+/* On each of the workers. */
+static void short_told(struct per__worker *worker, const struct per__mail *mail)
+{
+	(void)mail;
+	per__worker_short(worker);
+}
+
+/* Whose mailbox is full has enough to do: the next failure tells it. */
+void per__acceptor_short(struct per__worker *worker)
+{
+	const struct per__mail mail = { .run = short_told, .fd = -1 };
+
+	for (unsigned i = 0; i < worker->target_cnt; i++)
+		(void)per__mailbox_put(&worker->targets[i]->mailbox, &mail, per__worker_wake,
+				       worker->targets[i]);
+}

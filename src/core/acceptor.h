@@ -12,4 +12,7 @@ struct per__worker;
 /** Gives fd to one of worker->targets, or closes it when none takes it. */
 void per__acceptor_hand_over(struct per__worker *worker, struct per__listener *listener, int fd);
 
+/** No descriptor was left: all of worker->targets are to close what they do not use. */
+void per__acceptor_short(struct per__worker *worker);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "core/acceptor.h"
 #include "core/conn.h"
 #include "core/secure.h"
 #include <string.h>
@@ -282,12 +283,20 @@ static PER_COLD void attached_due(struct per__worker *worker)
 	}
 }
 
-/* Accepting has failed, most likely for want of a descriptor: what lies open unused is to be closed. */
-static PER_COLD void attached_short(struct per__worker *worker)
+void per__worker_short(struct per__worker *worker)
 {
-	worker->accept_errors = per__counter_read(&worker->loop.counters.accept_errors);
 	for (struct per__attached *attached = worker->attached; attached != NULL; attached = attached->next)
 		attached->on_short(attached);
+}
+
+/* Accepting has failed, most likely for want of a descriptor: what lies open unused is to be closed. */
+static PER_COLD void shortage_tell(struct per__worker *worker)
+{
+	worker->accept_errors = per__counter_read(&worker->loop.counters.accept_errors);
+	if (worker->is_acceptor)
+		per__acceptor_short(worker);
+	else
+		per__worker_short(worker);
 }
 
 /*
@@ -318,7 +327,7 @@ int per__worker_turn(struct per__worker *worker, int64_t timeout_ns)
 	if (PER_UNLIKELY(worker->loop.now_ns >= worker->due_ns))
 		attached_due(worker);
 	if (PER_UNLIKELY(per__counter_read(&worker->loop.counters.accept_errors) != worker->accept_errors))
-		attached_short(worker);
+		shortage_tell(worker);
 	stop_check(worker);
 	dirty_run(worker);
 	if (PER_UNLIKELY(per__handshakes_wait(worker)))

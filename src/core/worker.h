@@ -158,6 +158,9 @@ void per__worker_detach(struct per__worker *worker, struct per__attached *attach
 /** Asks for on_due of what is attached, once, soon after that time. On the worker's thread. */
 void per__worker_due(struct per__worker *worker, struct per__attached *attached, int64_t due_ns);
 
+/** Calls on_short of what is attached. On the worker's thread. */
+void per__worker_short(struct per__worker *worker);
+
 /** Wakes the worker's loop unless it has ended: on_wake of what is attached is called. Any thread. */
 void per__worker_poke(struct per__worker *worker);
 

@@ -578,17 +578,18 @@ def connections_go_before_files_that_are_only_kept(t):
     for i in range(60):
         tree.write(f"large-{i}.bin", content(100_000, i))
     limit = 50
-    with t.serving(app(t, tree, preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))) as server:
-        with server.connect() as c:
-            for i in range(60):
-                if server.fd_count() < limit - 2:
-                    c.get(f"/large-{i}.bin")
-            check(stats(c)["descriptors"] > 10, "many files that are kept open", stats(c))
-            late = [server.connect() for _ in range(10)]
-            for other in late:  # most of them wait for a descriptor; none asks for a file, which would close others
-                check(stats(other)["descriptors"] < 60, "an answer", "none")
-            for other in late:
-                other.close()
+    for accept in ([], ["--accept-threads", "1"]):
+        with t.serving(app(t, tree, *accept, preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))) as server:
+            with server.connect() as c:
+                for i in range(60):
+                    if server.fd_count() < limit - 2:
+                        c.get(f"/large-{i}.bin")
+                check(stats(c)["descriptors"] > 10, "many files that are kept open", stats(c))
+                late = [server.connect() for _ in range(10)]
+                for other in late:  # most of them wait for a descriptor; none asks for a file, which would close others
+                    check(stats(other)["descriptors"] < 60, "an answer", "none")
+                for other in late:
+                    other.close()
 
 
 @suite.case(alone=True)

@@ -142,6 +142,7 @@ static const struct option {
 	size_t offset, bytes;
 } options[] = {
 	NUMBER("--workers", config.workers),
+	NUMBER("--accept-threads", config.accept_threads),
 	NUMBER("--polled", is_polled),
 	NUMBER("--memory-bytes", config.memory_bytes),
 	NUMBER("--write-queue-bytes", config.write_queue_bytes),
