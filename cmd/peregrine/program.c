@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,10 +129,15 @@ static bool site_make(struct program *program)
 	return false;
 }
 
-/* What was read as root, and has to be read again as somebody else, should be readable now. */
+/*
+ * What was read as root, and has to be read again as somebody else, should be readable now; the folders
+ * above a relative path too.
+ */
 static void readable_check(struct program *program, const char *file)
 {
-	if (access(file, R_OK) != 0)
+	char path[PATH_MAX];
+
+	if (realpath(file, path) == NULL || access(path, R_OK) != 0)
 		logger_say(&program->logger, PER_LOG_WARN, "a reload will not be able to read %s as %s: %s",
 			   file, program->started->user, strerror(errno));
 }

@@ -547,6 +547,14 @@ def keys_that_a_reload_cannot_read_are_told(t):
                   [f"a reload will not be able to read {folder.path}/site.key as nobody: Permission denied"])
             server.reload(good=False)
             check(f'--tls-key: "{folder.path}/site.key": Permission denied' in server.log(), "the reason", server.log())
+        inner = os.path.join(folder.path, "closed", "open")
+        os.makedirs(inner)
+        os.chmod(os.path.dirname(inner), 0o700)
+        folder.write("closed/open/site.yaml", "listen: [{address: '127.0.0.1:0'}]\nuser: nobody\nhosts: [{welcome: true}]\n")
+        server = start(t, "--config", "site.yaml", cwd=inner)
+        with t.serving(server):
+            equal(re.findall(r"warning: (.*)", server.log()),
+                  ["a reload will not be able to read site.yaml as nobody: Permission denied"])
 
 
 LIMITS = """
