@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,14 +69,34 @@ static void __attribute__((constructor)) always_ready_open(void)
 
 /* --- queues ----------------------------------------------------------------------------------- */
 
+/*
+ * The system's kevent() may be called by a signal handler, which per_server_stop() does in a loop that is
+ * polled. Here it would wait for a lock of the thread that it has interrupted: so no signal comes meanwhile.
+ */
+static void lock_take(pthread_mutex_t *lock, sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, before);
+	pthread_mutex_lock(lock);
+}
+
+static void lock_give(pthread_mutex_t *lock, const sigset_t *before)
+{
+	pthread_mutex_unlock(lock);
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 static struct queue *queue_find(int fd)
 {
 	struct queue *queue;
+	sigset_t before;
 
-	pthread_mutex_lock(&queues_lock);
+	lock_take(&queues_lock, &before);
 	for (queue = queues; queue != NULL && queue->fd != fd; queue = queue->next)
 		;
-	pthread_mutex_unlock(&queues_lock);
+	lock_give(&queues_lock, &before);
 	return queue;
 }
 
@@ -130,8 +151,9 @@ int kqueue(void)
 {
 	struct epoll_event event = { .events = EPOLLONESHOT, .data.u64 = USER_DATA };
 	struct queue *queue;
+	sigset_t before;
 
-	pthread_mutex_lock(&queues_lock);
+	lock_take(&queues_lock, &before);
 	queues_sweep();
 	queue = calloc(1, sizeof(*queue));
 	if (queue == NULL)
@@ -142,14 +164,14 @@ int kqueue(void)
 		goto free_queue;
 	queue->next = queues;
 	queues = queue;
-	pthread_mutex_unlock(&queues_lock);
+	lock_give(&queues_lock, &before);
 	return queue->fd;
 free_queue:
 	if (queue->fd >= 0)
 		close(queue->fd);
 	queue_free(queue);
 unlock:
-	pthread_mutex_unlock(&queues_lock);
+	lock_give(&queues_lock, &before);
 	return -1;
 }
 
@@ -468,6 +490,7 @@ int kevent(int kq, const struct kevent *changes, int change_count, struct kevent
 {
 	struct queue *queue = queue_find(kq);
 	int64_t deadline_ns = -1;
+	sigset_t before;
 	int out;
 
 	if (queue == NULL) {
@@ -476,17 +499,17 @@ int kevent(int kq, const struct kevent *changes, int change_count, struct kevent
 	}
 	if (timeout != NULL)
 		deadline_ns = now_ns() + timeout->tv_sec * INT64_C(1000000000) + timeout->tv_nsec;
-	pthread_mutex_lock(&queue->lock);
+	lock_take(&queue->lock, &before);
 	out = change_all(queue, changes, change_count, events, event_count);
 	if (out == 0 && event_count > 0)
 		out = collect(queue, events, event_count);
-	pthread_mutex_unlock(&queue->lock);
+	lock_give(&queue->lock, &before);
 	while (out == 0 && event_count > 0) {
 		if (!sleep_until(kq, deadline_ns))
 			return errno == EINTR ? -1 : 0;
-		pthread_mutex_lock(&queue->lock);
+		lock_take(&queue->lock, &before);
 		out = collect(queue, events, event_count);
-		pthread_mutex_unlock(&queue->lock);
+		lock_give(&queue->lock, &before);
 	}
 	return out;
 }
