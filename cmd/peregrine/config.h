@@ -171,6 +171,11 @@ void config_free(struct config *config);
 /** Fills in every default, and makes relative paths absolute. Returns false when out of memory. */
 bool config_complete(struct config *config, const char *folder);
 
+/** Does a host ask clients for a certificate? Never CLIENT_AUTH_DEFAULT. */
+enum config_client_auth config_client_auth(const struct config *config, const struct config_host *host);
+/** Do two hosts ask for certificates of the same authorities, or neither for any? */
+bool config_asks_alike(const struct config *config, const struct config_host *a, const struct config_host *b);
+
 /** Is everything what it has to be? Complaints say what is not. The configuration is complete. */
 bool config_check(const struct config *config, struct complaints *complaints);
 

@@ -365,6 +365,43 @@ static void check_tls(const struct config *config, unsigned i, struct complaints
 		complain(complaints, path, "no listener has tls: true, so it would lead nowhere");
 }
 
+static bool has_wildcard(const struct config_host *host)
+{
+	for (unsigned k = 0; k < host->names_count; k++) {
+		if (host->names[k][0] == '*')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * In the handshake a host without names has those of its certificates, which a request does not know of:
+ * there the first host's rules seem to hold, or those of a wildcard. Where these ask clients for other
+ * certificates, a client could be taken for one that has shown the right one.
+ */
+static void check_nameless(const struct config *config, unsigned i, struct complaints *complaints)
+{
+	const struct config_host *host = &config->hosts[i];
+	unsigned first = 0;
+	char path[CHECK_PATH_MAX];
+
+	if (host->names_count > 0 || host->certificates_count == 0)
+		return;
+	while (config->hosts[first].certificates_count == 0)
+		first++;
+	check_path(path, "hosts[%u]", i);
+	for (unsigned k = 0; k < config->hosts_count; k++) {
+		const struct config_host *other = &config->hosts[k];
+
+		if (other->certificates_count > 0 && (k == first || has_wildcard(other)) &&
+		    !config_asks_alike(config, host, other)) {
+			complain(complaints, path,
+				 "names is missing, and hosts[%u] asks clients for other certificates", k);
+			return;
+		}
+	}
+}
+
 static void check_tls_section(const struct config_tls *tls, struct complaints *complaints)
 {
 	if (tls->client_ca != NULL)
@@ -403,6 +440,7 @@ void check_hosts(const struct config *config, struct complaints *complaints)
 		check_headers(host, i, complaints);
 		check_redirects(host, i, complaints);
 		check_tls(config, i, complaints);
+		check_nameless(config, i, complaints);
 	}
 	check_claims(config, complaints);
 	check_tls_section(&config->tls, complaints);

@@ -143,3 +143,23 @@ bool config_complete(struct config *config, const char *folder)
 		is_good = is_good && host_complete(&config->hosts[i], folder);
 	return is_good;
 }
+
+enum config_client_auth config_client_auth(const struct config *config, const struct config_host *host)
+{
+	const enum config_client_auth auth =
+		host->client_auth != CLIENT_AUTH_DEFAULT ? host->client_auth : config->tls.client_auth;
+
+	return auth != CLIENT_AUTH_DEFAULT ? auth : CLIENT_AUTH_OFF;
+}
+
+bool config_asks_alike(const struct config *config, const struct config_host *a, const struct config_host *b)
+{
+	const enum config_client_auth auth = config_client_auth(config, a);
+	const char *ca_a = a->client_ca != NULL ? a->client_ca : config->tls.client_ca;
+	const char *ca_b = b->client_ca != NULL ? b->client_ca : config->tls.client_ca;
+
+	if (auth != config_client_auth(config, b))
+		return false;
+	return auth == CLIENT_AUTH_OFF || ca_a == ca_b ||
+	       (ca_a != NULL && ca_b != NULL && strcmp(ca_a, ca_b) == 0);
+}

@@ -10,27 +10,6 @@
 
 #define TEXT PER_S("text/plain")
 
-/* What is asked of the clients of a host, the configuration's defaults filled in. */
-static enum config_client_auth client_auth(const struct config *config, const struct config_host *host)
-{
-	const enum config_client_auth auth =
-		host->client_auth != CLIENT_AUTH_DEFAULT ? host->client_auth : config->tls.client_auth;
-
-	return auth != CLIENT_AUTH_DEFAULT ? auth : CLIENT_AUTH_OFF;
-}
-
-static bool is_asked_alike(const struct config *config, const struct config_host *a,
-			   const struct config_host *b)
-{
-	const char *ca_a = a->client_ca != NULL ? a->client_ca : config->tls.client_ca;
-	const char *ca_b = b->client_ca != NULL ? b->client_ca : config->tls.client_ca;
-
-	if (client_auth(config, a) != client_auth(config, b))
-		return false;
-	return client_auth(config, a) == CLIENT_AUTH_OFF || ca_a == ca_b ||
-	       (ca_a != NULL && ca_b != NULL && strcmp(ca_a, ca_b) == 0);
-}
-
 static unsigned roots_count(const struct config *config)
 {
 	unsigned count = 0;
@@ -53,9 +32,9 @@ static bool site_make(struct site *site, struct logger *logger)
 	site->is_asked_alike = true;
 	for (unsigned i = 0; i < site->config->hosts_count; i++) {
 		site->host_count++;
-		if (client_auth(site->config, &site->config->hosts[i]) == CLIENT_AUTH_REQUIRED)
+		if (config_client_auth(site->config, &site->config->hosts[i]) == CLIENT_AUTH_REQUIRED)
 			site->needs_clients = true;
-		if (!is_asked_alike(site->config, &site->config->hosts[0], &site->config->hosts[i]))
+		if (!config_asks_alike(site->config, &site->config->hosts[0], &site->config->hosts[i]))
 			site->is_asked_alike = false;
 		if (!host_make(&site->hosts[i], site->config, &site->config->hosts[i], share, logger))
 			return false;
@@ -99,7 +78,7 @@ void site_free(struct site *site)
  */
 static bool is_misdirected(const struct site *site, const per_req *req, const struct config_host *asked)
 {
-	const bool is_required = client_auth(site->config, asked) == CLIENT_AUTH_REQUIRED;
+	const bool is_required = config_client_auth(site->config, asked) == CLIENT_AUTH_REQUIRED;
 	const struct config_host *met;
 	per_tls_info info;
 
@@ -110,7 +89,7 @@ static bool is_misdirected(const struct site *site, const per_req *req, const st
 	if (site->is_asked_alike)
 		return false;
 	met = &site->config->hosts[names_find(&site->tls_names, info.server_name)];
-	return !is_asked_alike(site->config, asked, met);
+	return !config_asks_alike(site->config, asked, met);
 }
 
 static int health_answer(per_req *req)

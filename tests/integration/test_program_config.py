@@ -367,6 +367,23 @@ def settings_of_tls_have_their_line(t):
 
 
 @suite.case()
+def a_host_without_names_takes_no_other_ones_clients(t):
+    with Folder() as folder:
+        certificate(folder, "site")
+        host = "  - root: .\n    certificates: [{cert: site.pem, key: site.key}]\n"
+        closed = host + "    client_auth: required\n    client_ca: site.pem\n    names: "
+        listen = "listen: [{address: ':0', tls: true}]\nhosts:\n"
+        complaint = "names is missing, and hosts[{}] asks clients for other certificates\n"
+        for hosts, err in ((host + closed + "[a.org]\n", ""),
+                           (host + closed + "['*.a.org']\n", "3: hosts[0]: " + complaint.format(1)),
+                           (closed + "[a.org]\n" + host, "8: hosts[1]: " + complaint.format(0)),
+                           (host.replace("root", "names: [b.org]\n    root") + closed + "['*.a.org']\n", "")):
+            path = folder.write("site.yaml", listen + hosts)
+            done = run(program(t), "--check", "--config", path)
+            equal((done.returncode, done.stderr), (1, f"{path}:{err}") if err else (0, ""))
+
+
+@suite.case()
 def all_errors_come_at_once_in_order(t):
     refused(t, "timeouts: {head: 1}\nhosts:\n  - root: no\nlimits: {head: 1}\n",
             'FILE:1: timeouts.head: "1": expected a duration such as 500ms, 15s, 2m or 1h',
