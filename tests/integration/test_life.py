@@ -159,8 +159,8 @@ def stop_with_live_connections(t):
     server = t.app("--stop-timeout-ms", "300", workers="2")
     with t.serving(server):
         conns = []
-        for data in (b"", b"G", b"GET /hello HT", HELLO, HELLO + b"GET", b"BAD\r\n", get("/hold/1"), get("/stream/90000000"),
-                     get("/stream/90000000?ref=1"), get("/ref/90000000"), get("/stream/90000000?unknown=1"),
+        for data in (b"", b"G", b"GET /hello HT", HELLO, HELLO + b"GET", b"BAD\r\n", get("/hold/1"), get("/stream/40000000"),
+                     get("/stream/40000000?ref=1"), get("/ref/90000000"), get("/stream/90000000?unknown=1"),
                      b"POST /upload HTTP/1.1\r\nHost: t\r\nContent-Length: 99\r\n\r\nx",
                      b"POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
                      b"POST /slow-body HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n" + b"s" * 5000,
