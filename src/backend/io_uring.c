@@ -339,15 +339,13 @@ static void turn_count(struct uring *u)
 static void batch_adapt(struct uring *u)
 {
 	int64_t span_ns = u->loop->now_ns - u->span_start_ns;
-	uint64_t expected, batch;
+	uint64_t expected;
 
 	if (span_ns < URING_SPAN_NS)
 		return;
 	expected = (uint64_t)u->span_recvs * URING_BATCH_WAIT_NS / (uint64_t)span_ns;
-	batch = PER_MIN(expected, u->span_socks / URING_BATCH_SHARE);
-	if (expected < URING_BATCH_EXPECTED_MIN || batch < URING_BATCH_MIN)
-		batch = 1;
-	u->batch = (uint32_t)PER_MIN(batch, URING_BATCH_MAX);
+	expected = PER_MIN(expected, u->span_socks / URING_BATCH_SHARE);
+	u->batch = expected < URING_BATCH_MIN ? 1 : (uint32_t)PER_MIN(expected, URING_BATCH_MAX);
 	u->span_start_ns = u->loop->now_ns;
 	u->span_recvs = u->span_socks = 0;
 	u->span_mark++;

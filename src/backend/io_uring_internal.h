@@ -32,10 +32,9 @@
  * than this (docs/benchmarks.md: 0.07 system calls per request at 64 connections, where a loop that takes
  * what is there needs 0.53). A quiet one is not delayed.
  */
-#define URING_BATCH_WAIT_NS 200000
-#define URING_BATCH_EXPECTED_MIN 8u /* fewer receives expected in that time: nothing is waited for */
-#define URING_BATCH_SHARE 3u        /* of the sockets that are active, this part is waited for */
-#define URING_BATCH_MIN 4u          /* fewer than that: nothing is waited for */
+#define URING_BATCH_WAIT_NS 100000
+#define URING_BATCH_MIN 4u   /* fewer receives expected in that time: not worth waiting for */
+#define URING_BATCH_SHARE 4u /* of the sockets that are active, this part is waited for */
 #define URING_BATCH_MAX 64u
 #define URING_SPAN_NS 1000000     /* activity is looked at over at least this long */
 #define URING_CAREFUL_ACCEPTS 64u /* accepts made one by one after a refusal */
