@@ -18,28 +18,12 @@ static void feed(struct ct_peer *peer, uint64_t offset, size_t len)
 	assert_int_equal(ct_peer_send(peer, bytes, len), len);
 }
 
-static struct ct_conn *open_pattern(struct ct *ct, struct ct_peer *peer)
-{
-	struct ct_conn *conn = ct_open(ct, peer);
-
-	conn->is_pattern = true;
-	conn->in_seed = SEED;
-	return conn;
-}
-
 static void expect_broken(struct ct_conn *conn)
 {
 	CT_RUN_UNTIL(conn->ct, conn->is_closed);
 	ct_settle(conn->ct);
 	assert_int_equal(conn->closes, 1);
 	assert_true(conn->error < 0);
-}
-
-static void pause_after_each(struct ct_conn *conn, uint8_t *data, size_t len)
-{
-	(void)data;
-	(void)len;
-	ct_pause(conn);
 }
 
 static void test_contract_b7_reset_while_paused_closes(void **state)
@@ -49,7 +33,7 @@ static void test_contract_b7_reset_while_paused_closes(void **state)
 	struct ct_conn *conn;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	ct_pause(conn);
 	ct_settle(ct);
 	assert_false(conn->is_closed);
@@ -67,7 +51,7 @@ static void test_contract_b7_reset_behind_bytes_that_are_held_closes(void **stat
 
 	ct_listen(ct, false);
 	for (uint32_t i = 0; i < 4; i++) {
-		conn = open_pattern(ct, &peer);
+		conn = ct_open_pattern(ct, &peer, SEED);
 		if (i & 1)
 			ct_settle(ct); /* a receive is in flight: the bytes are held by the backend */
 		feed(&peer, 0, 3000);
@@ -91,8 +75,8 @@ static void test_contract_b7_reset_known_before_the_pause_closes(void **state)
 	ct_restart(ct, &conf);
 	ct_listen(ct, false);
 	for (uint32_t len = 100; len <= 4096; len += 999) {
-		conn = open_pattern(ct, &peer);
-		conn->on_recv = pause_after_each;
+		conn = ct_open_pattern(ct, &peer, SEED);
+		conn->on_recv = ct_pause_after_each;
 		ct_settle(ct);
 		feed(&peer, 0, len);
 		ct_peer_reset(&peer);
@@ -109,7 +93,7 @@ static void test_contract_b7_reset_after_pauses_and_resumes_is_told_once(void **
 
 	ct_listen(ct, false);
 	for (uint32_t i = 0; i < 8; i++) {
-		conn = open_pattern(ct, &peer);
+		conn = ct_open_pattern(ct, &peer, SEED);
 		for (uint32_t n = 0; n < 20; n++) {
 			ct_pause(conn);
 			if (i & 1)
@@ -135,9 +119,9 @@ static void test_contract_b8_paused_behind_the_end_a_reset_closes(void **state)
 
 	ct_listen(ct, false);
 	for (uint32_t i = 0; i < 2; i++) {
-		conn = open_pattern(ct, &peer);
+		conn = ct_open_pattern(ct, &peer, SEED);
 		if (i == 1)
-			conn->on_recv = pause_after_each;
+			conn->on_recv = ct_pause_after_each;
 		feed(&peer, 0, 10);
 		ct_peer_shutdown(&peer);
 		while (!conn->has_eof) {
@@ -218,7 +202,7 @@ static void test_contract_b8_both_ends_shut_down_is_no_hang_up(void **state)
 	struct ct_conn *conn;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	ct_pause(conn);
 	ct_settle(ct);
 	ct_resume(conn);
@@ -243,7 +227,7 @@ static void test_contract_b6_resets_while_paused_leave_their_slots_usable(void *
 	ct_listen(ct, false);
 	ct->conn_limit = 1;
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		conn = open_pattern(ct, &peer);
+		conn = ct_open_pattern(ct, &peer, SEED);
 		assert_ptr_equal(conn, &ct->conn[0]);
 		if (i % 3 != 0)
 			feed(&peer, 0, 500);
@@ -270,7 +254,7 @@ static void test_contract_b7_many_resets_in_one_turn_are_all_told(void **state)
 
 	ct_listen(ct, false);
 	for (uint32_t i = 0; i < CROWD; i++)
-		ct_pause(open_pattern(ct, &peer[i]));
+		ct_pause(ct_open_pattern(ct, &peer[i], SEED));
 	ct_settle(ct);
 	for (uint32_t i = 0; i < CROWD; i++)
 		ct_peer_reset(&peer[i]);

@@ -10,15 +10,6 @@
 #define LONG_BYTES (1024u * 1024u)
 #define HOLDERS 120u
 
-static struct ct_conn *open_pattern(struct ct *ct, struct ct_peer *peer)
-{
-	struct ct_conn *conn = ct_open(ct, peer);
-
-	conn->is_pattern = true;
-	conn->in_seed = SEED;
-	return conn;
-}
-
 /* The peer sends the next len bytes of its pattern. */
 static void feed(struct ct_peer *peer, uint64_t offset, size_t len)
 {
@@ -46,7 +37,7 @@ static void test_contract_b4_long_stream_changed_in_place_arrives_whole(void **s
 	size_t len = ct->variant->with_faults ? 20000 : LONG_BYTES;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	feed(&peer, 0, len);
 	CT_RUN_UNTIL(ct, conn->got == len);
 	end(conn, &peer);
@@ -77,7 +68,7 @@ static void test_contract_b8_end_is_told_once_and_sending_goes_on(void **state)
 	uint8_t bytes[3000];
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	feed(&peer, 0, 10);
 	ct_peer_shutdown(&peer);
 	CT_RUN_UNTIL(ct, conn->has_eof);
@@ -125,7 +116,7 @@ static void test_contract_b7_paused_socket_receives_nothing_until_resumed(void *
 	struct ct_conn *conn;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	ct_pause(conn);
 	feed(&peer, 0, 3000);
 	ct_settle(ct);
@@ -160,7 +151,7 @@ static void test_contract_b7_bytes_that_came_before_the_pause_are_held(void **st
 	struct ct_conn *conn;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	ct_settle(ct);
 	feed(&peer, 0, 2000); /* completed in the kernel, not told yet */
 	ct_pause(conn);
@@ -180,7 +171,7 @@ static void test_contract_b7_end_of_stream_is_held_while_paused(void **state)
 	struct ct_conn *conn;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	ct_settle(ct);
 	ct_pause(conn);
 	feed(&peer, 0, 50);
@@ -201,7 +192,7 @@ static void test_contract_b7_only_the_end_held_while_paused(void **state)
 	struct ct_conn *conn;
 
 	ct_listen(ct, true);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	ct_settle(ct);
 	ct_peer_shutdown(&peer);
 	ct_pause(conn);
@@ -220,7 +211,7 @@ static void test_contract_b7_pause_and_resume_repeated_are_harmless(void **state
 	struct ct_conn *conn;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	for (uint32_t i = 0; i < 50; i++) {
 		ct_pause(conn);
 		ct_pause(conn);
@@ -241,13 +232,6 @@ static void test_contract_b7_pause_and_resume_repeated_are_harmless(void **state
 	end(conn, &peer);
 }
 
-static void pause_after_each(struct ct_conn *conn, uint8_t *data, size_t len)
-{
-	(void)data;
-	(void)len;
-	ct_pause(conn);
-}
-
 static void test_contract_b7_pause_from_on_recv_holds_the_rest_at_once(void **state)
 {
 	struct ct *ct = *state;
@@ -255,8 +239,8 @@ static void test_contract_b7_pause_from_on_recv_holds_the_rest_at_once(void **st
 	struct ct_conn *conn;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
-	conn->on_recv = pause_after_each;
+	conn = ct_open_pattern(ct, &peer, SEED);
+	conn->on_recv = ct_pause_after_each;
 	feed(&peer, 0, 60000);
 	ct_peer_shutdown(&peer);
 	for (uint32_t recvs = 1; !conn->has_eof; recvs++) {
@@ -287,7 +271,7 @@ static void test_contract_b7_pause_and_resume_inside_on_recv_keep_order(void **s
 	size_t len = ct->variant->with_faults ? 3000 : 100000;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	conn->on_recv = pause_resume_inside;
 	feed(&peer, 0, len);
 	while (conn->got < len) {
@@ -310,8 +294,8 @@ static void test_contract_b7_resume_from_another_sockets_on_sent(void **state)
 	struct ct_conn *conn[2];
 
 	ct_listen(ct, false);
-	conn[0] = open_pattern(ct, &peer[0]);
-	conn[1] = open_pattern(ct, &peer[1]);
+	conn[0] = ct_open_pattern(ct, &peer[0], SEED);
+	conn[1] = ct_open_pattern(ct, &peer[1], SEED);
 	ct_pause(conn[0]);
 	feed(&peer[0], 0, 500);
 	ct_settle(ct);
@@ -330,7 +314,7 @@ static void test_contract_b8_bytes_before_a_half_close_and_one_byte_segments(voi
 	struct ct_conn *conn;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	for (uint32_t i = 0; i < 500; i++) {
 		feed(&peer, i, 1);
 		if (i % 3 == 0)
@@ -354,9 +338,9 @@ static void test_contract_b9_starved_of_buffers_everything_arrives(void **state)
 	ct_restart(ct, &conf);
 	ct_listen(ct, false);
 	for (size_t i = 0; i < 40; i++) {
-		conn[i] = open_pattern(ct, &peer[i]);
+		conn[i] = ct_open_pattern(ct, &peer[i], SEED);
 		if (i % 4 == 0)
-			conn[i]->on_recv = pause_after_each;
+			conn[i]->on_recv = ct_pause_after_each;
 	}
 	for (size_t i = 0; i < 40; i++) {
 		uint8_t bytes[30000];
@@ -389,14 +373,14 @@ static void test_contract_b9_buffers_held_by_paused_sockets_come_back_with_their
 
 	ct_restart(ct, &conf);
 	ct_listen(ct, false);
-	listening = open_pattern(ct, &talker);
+	listening = ct_open_pattern(ct, &talker, SEED);
 	for (uint32_t round = 0; round < 40; round++) {
 		for (uint32_t i = 0; i < 6; i++)
-			conn[i] = open_pattern(ct, &peer[i]);
+			conn[i] = ct_open_pattern(ct, &peer[i], SEED);
 		ct_settle(ct);
 		for (uint32_t i = 0; i < 6; i++) {
 			conn[i]->on_recv =
-				pause_after_each; /* the first of several pieces that come together */
+				ct_pause_after_each; /* the first of several pieces that come together */
 			feed(&peer[i], 0, 4000);
 		}
 		for (uint32_t i = 0; i < 6; i++)
@@ -420,7 +404,7 @@ static void test_contract_b9_more_paused_holders_than_buffers_keep_everything(vo
 	ct_restart(ct, &conf);
 	ct_listen(ct, false);
 	for (uint32_t i = 0; i < HOLDERS; i++)
-		conn[i] = open_pattern(ct, &peer[i]);
+		conn[i] = ct_open_pattern(ct, &peer[i], SEED);
 	ct_settle(ct);
 	for (uint32_t i = 0; i < HOLDERS; i++) {
 		feed(&peer[i], 0, 900); /* completed before the pause, if there was a buffer */
@@ -444,7 +428,7 @@ static void test_contract_b8_reset_of_an_idle_peer_is_reported(void **state)
 	struct ct_conn *conn;
 
 	ct_listen(ct, false);
-	conn = open_pattern(ct, &peer);
+	conn = ct_open_pattern(ct, &peer, SEED);
 	ct_settle(ct);
 	ct_peer_reset(&peer);
 	CT_RUN_UNTIL(ct, conn->is_closed);

@@ -134,12 +134,16 @@ int ct_open_fds(void);
 struct ct_conn *ct_conn_take(struct ct *ct);
 /** Connects through the listener and waits until it was accepted. */
 struct ct_conn *ct_open(struct ct *ct, struct ct_peer *peer);
+/** The same, and what arrives has to be the pattern of seed. */
+struct ct_conn *ct_open_pattern(struct ct *ct, struct ct_peer *peer, uint32_t seed);
 /** Adopts one end of a stream socketpair; SO_SNDBUF and SO_RCVBUF of both ends are small when is_small. */
 struct ct_conn *ct_adopt(struct ct *ct, struct ct_peer *peer, bool is_small);
 void ct_send(struct ct_conn *conn, struct iovec *iov, uint32_t cnt);
 /** One piece; bytes must stay until on_sent. */
 void ct_send_bytes(struct ct_conn *conn, const void *data, size_t len);
 void ct_pause(struct ct_conn *conn);
+/** For on_recv: pauses whenever something has arrived. */
+void ct_pause_after_each(struct ct_conn *conn, uint8_t *data, size_t len);
 void ct_resume(struct ct_conn *conn);
 void ct_shutdown(struct ct_conn *conn);
 void ct_close(struct ct_conn *conn, enum per__close_how how);

@@ -225,6 +225,13 @@ void ct_pause(struct ct_conn *conn)
 	conn->is_paused = true;
 }
 
+void ct_pause_after_each(struct ct_conn *conn, uint8_t *data, size_t len)
+{
+	(void)data;
+	(void)len;
+	ct_pause(conn);
+}
+
 void ct_resume(struct ct_conn *conn)
 {
 	conn->is_paused = false;

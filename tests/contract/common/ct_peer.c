@@ -60,6 +60,15 @@ struct ct_conn *ct_open(struct ct *ct, struct ct_peer *peer)
 	return ct->newest;
 }
 
+struct ct_conn *ct_open_pattern(struct ct *ct, struct ct_peer *peer, uint32_t seed)
+{
+	struct ct_conn *conn = ct_open(ct, peer);
+
+	conn->is_pattern = true;
+	conn->in_seed = seed;
+	return conn;
+}
+
 struct ct_conn *ct_adopt(struct ct *ct, struct ct_peer *peer, bool is_small)
 {
 	struct ct_conn *conn = ct_conn_take(ct);
