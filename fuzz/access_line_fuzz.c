@@ -59,9 +59,10 @@ static const char *check_value(const char *pos, per_str text, bool is_json)
 		const char *begin = pos;
 		uint8_t byte = unescape(&pos, is_json);
 
+		/* Dots at the end mean that more was cut off, but for a text that ends in them itself. */
 		if (memcmp(begin, "...\"", 4) == 0 &&
-		    (i == text.len || (uint8_t)text.ptr[i] != byte || text.len - i != 3)) {
-			PER_ASSERT(i < text.len); /* cut, so there was more */
+		    !(text.len - i == 3 && memcmp(text.ptr + i, "...", 3) == 0)) {
+			PER_ASSERT(i < text.len);
 			return begin + 4;
 		}
 		PER_ASSERT(i < text.len && (uint8_t)text.ptr[i] == byte);
