@@ -63,6 +63,34 @@ static bool expand_label(const struct per__records *records, const uint8_t *secr
 	return is_done;
 }
 
+/* A parameter of the bytes of an IV or a tag. */
+static inline OSSL_PARAM bytes_param(const char *name, const void *bytes, size_t len)
+{
+	return (OSSL_PARAM){ name, OSSL_PARAM_OCTET_STRING, (void *)(uintptr_t)bytes, len, 0 };
+}
+
+/*
+ * The whole nonce: AES-GCM takes one where the length is -1, as with EVP_CTRL_AEAD_SET_IV_FIXED. With
+ * EVP_CipherInit_ex(), OpenSSL 3.0 asks the cipher for the length of its IV by name, for each record.
+ */
+static inline OSSL_PARAM nonce_param(const uint8_t nonce[PER__RECORD_NONCE])
+{
+	return bytes_param(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, nonce, (size_t)-1);
+}
+
+/* Does a cipher with a key take its nonce so? Asked for each key: one nonce for two records gives it away. */
+static bool takes_nonce_param(EVP_CIPHER_CTX *cipher, const uint8_t nonce[PER__RECORD_NONCE])
+{
+	const OSSL_PARAM in[] = { nonce_param(nonce), OSSL_PARAM_END };
+	uint8_t taken[PER__RECORD_NONCE] = { 0 };
+	OSSL_PARAM out[] = { bytes_param(OSSL_CIPHER_PARAM_UPDATED_IV, taken, sizeof(taken)),
+			     OSSL_PARAM_END };
+
+	return EVP_CIPHER_CTX_get_mode(cipher) == EVP_CIPH_GCM_MODE &&
+	       EVP_CIPHER_CTX_set_params(cipher, in) == 1 && EVP_CIPHER_CTX_get_params(cipher, out) == 1 &&
+	       memcmp(taken, nonce, sizeof(taken)) == 0;
+}
+
 /* The traffic key and IV of a secret (RFC 8446 section 7.3). Padding or not does not matter to an AEAD. */
 static bool key_derive(const struct per__records *records, struct per__record_key *key)
 {
@@ -75,6 +103,7 @@ static bool key_derive(const struct per__records *records, struct per__record_ke
 	if (is_done)
 		is_done = EVP_CipherInit_ex(key->cipher, records->cipher, NULL, bytes, NULL, is_sealing) == 1;
 	OPENSSL_cleanse(bytes, sizeof(bytes));
+	key->takes_nonce_param = is_done && takes_nonce_param(key->cipher, key->iv);
 	return is_done;
 }
 
@@ -131,6 +160,25 @@ static void nonce_make(const struct per__record_key *key, uint8_t nonce[PER__REC
 	memcpy(nonce + 4, &low, sizeof(low));
 }
 
+/* Gives the cipher the nonce of the next record, and the tag that a record which is opened has to have. */
+static bool record_begin(const struct per__record_key *key, const uint8_t *tag)
+{
+	static const OSSL_PARAM end = OSSL_PARAM_END;
+	uint8_t nonce[PER__RECORD_NONCE];
+	OSSL_PARAM in[3];
+	size_t n = 0;
+
+	nonce_make(key, nonce);
+	if (key->takes_nonce_param)
+		in[n++] = nonce_param(nonce);
+	else if (EVP_CipherInit_ex(key->cipher, NULL, NULL, NULL, nonce, -1) != 1)
+		return false;
+	if (tag != NULL)
+		in[n++] = bytes_param(OSSL_CIPHER_PARAM_AEAD_TAG, tag, PER__RECORD_TAG);
+	in[n] = end;
+	return n == 0 || EVP_CIPHER_CTX_set_params(key->cipher, in) == 1;
+}
+
 static uint8_t *head_put(uint8_t *dst, size_t cipher_len)
 {
 	dst[0] = PER__RECORD_DATA; /* what it is in truth is inside (RFC 8446 section 5.2) */
@@ -162,17 +210,14 @@ size_t per__record_seal(struct per__records *records, uint8_t type, const uint8_
 	struct per__record_key *key = &records->seal;
 	EVP_CIPHER_CTX *cipher = key->cipher;
 	const size_t cipher_len = len + 1 + PER__RECORD_TAG;
-	uint8_t *pos = head_put(dst, cipher_len);
-	uint8_t nonce[PER__RECORD_NONCE];
+	uint8_t *pos = head_put(dst, cipher_len), *tag = pos + len + 1;
+	OSSL_PARAM out[] = { bytes_param(OSSL_CIPHER_PARAM_AEAD_TAG, tag, PER__RECORD_TAG), OSSL_PARAM_END };
 	int n;
 
 	PER_DEBUG_ASSERT(len <= PER__RECORD_PLAIN_MAX);
-	nonce_make(key, nonce);
-	if (EVP_EncryptInit_ex(cipher, NULL, NULL, NULL, nonce) != 1 ||
-	    EVP_EncryptUpdate(cipher, NULL, &n, dst, PER__RECORD_HEAD) != 1 ||
-	    !inner_seal(cipher, type, data, len, pos) ||
-	    EVP_EncryptFinal_ex(cipher, pos + len + 1, &n) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, PER__RECORD_TAG, pos + len + 1) != 1)
+	if (!record_begin(key, NULL) || EVP_EncryptUpdate(cipher, NULL, &n, dst, PER__RECORD_HEAD) != 1 ||
+	    !inner_seal(cipher, type, data, len, pos) || EVP_EncryptFinal_ex(cipher, tag, &n) != 1 ||
+	    EVP_CIPHER_CTX_get_params(cipher, out) != 1)
 		return 0;
 	key->seq++;
 	return PER__RECORD_HEAD + cipher_len;
@@ -200,7 +245,6 @@ int per__record_open(struct per__records *records, uint8_t *record, size_t bytes
 	struct per__record_key *key = &records->open;
 	EVP_CIPHER_CTX *cipher = key->cipher;
 	uint8_t *inner = record + PER__RECORD_HEAD;
-	uint8_t nonce[PER__RECORD_NONCE];
 	size_t inner_len;
 	int n;
 
@@ -211,9 +255,7 @@ int per__record_open(struct per__records *records, uint8_t *record, size_t bytes
 	inner_len = bytes - PER__RECORD_HEAD - PER__RECORD_TAG;
 	if (inner_len + PER__RECORD_TAG > PER__RECORD_CIPHER_MAX)
 		return PER__ALERT_RECORD_OVERFLOW;
-	nonce_make(key, nonce);
-	if (EVP_DecryptInit_ex(cipher, NULL, NULL, NULL, nonce) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, PER__RECORD_TAG, inner + inner_len) != 1 ||
+	if (!record_begin(key, inner + inner_len) ||
 	    EVP_DecryptUpdate(cipher, NULL, &n, record, PER__RECORD_HEAD) != 1 ||
 	    EVP_DecryptUpdate(cipher, inner, &n, inner, (int)inner_len) != 1 ||
 	    EVP_DecryptFinal_ex(cipher, inner + n, &n) != 1)

@@ -39,6 +39,7 @@ struct per__record_key {
 	uint64_t seq;           /* of the next record */
 	uint8_t iv[PER__RECORD_NONCE];
 	uint8_t secret[PER__SECRET_MAX]; /* application_traffic_secret_N */
+	bool takes_nonce_param;          /* the cipher, and so with less ado */
 };
 
 /* Both directions. Zeroed before per__records_begin(). */

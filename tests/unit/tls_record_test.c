@@ -479,6 +479,47 @@ static size_t padded_record(struct end *from, size_t zeros, uint8_t *record)
 	return PER__RECORD_HEAD + cipher_len;
 }
 
+/* AES-GCM takes the nonce as a parameter; what is on the wire is the same as without. */
+static void test_record_both_ways_of_giving_a_nonce_are_one(void **state)
+{
+	static const uint64_t seqs[] = { 0, 1, 255, 256, UINT64_C(0x0102030405060708), UINT64_MAX - 1 };
+	const EVP_CIPHER *ciphers[] = { EVP_aes_128_gcm(), EVP_aes_256_gcm(), EVP_chacha20_poly1305() };
+	uint8_t content[] = "the same content";
+	uint8_t type;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < PER_ARRAY_LEN(ciphers); i++) {
+		struct end *client = end_new(false, ciphers[i], "SHA256");
+		struct end *plain = end_new(false, ciphers[i], "SHA256");
+		struct end *server = end_new(true, ciphers[i], "SHA256");
+
+		assert_int_equal(client->direct.records.seal.takes_nonce_param, i < 2);
+		assert_int_equal(server->direct.records.open.takes_nonce_param, i < 2);
+		plain->direct.records.seal.takes_nonce_param = false;
+		for (size_t k = 0; k < 2 * PER_ARRAY_LEN(seqs); k++) {
+			const uint64_t seq = seqs[k / 2];
+
+			client->out_len = plain->out_len = 0;
+			client->direct.records.seal.seq = plain->direct.records.seal.seq = seq;
+			server->direct.records.open.seq = seq;
+			server->direct.records.open.takes_nonce_param = k % 2 == 0 && i < 2;
+			send_record(client, PER__RECORD_DATA, content, sizeof(content));
+			send_record(plain, PER__RECORD_DATA, content, sizeof(content));
+			assert_int_equal(client->out_len, plain->out_len);
+			assert_memory_equal(client->out, plain->out, plain->out_len);
+			assert_int_equal(per__record_open(&server->direct.records, client->out,
+							  client->out_len, &type, &len),
+					 0);
+			assert_int_equal(len, sizeof(content));
+			assert_memory_equal(client->out + PER__RECORD_HEAD, content, sizeof(content));
+		}
+		end_free(client);
+		end_free(plain);
+		end_free(server);
+	}
+}
+
 /* RFC 8446 section 5.4: padding does not change how long a record may be. */
 static void test_direct_padding_counts_for_the_limit(void **state)
 {
@@ -518,6 +559,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_record_seal_gives_the_bytes_of_rfc_8448),
+		cmocka_unit_test(test_record_both_ways_of_giving_a_nonce_are_one),
 		cmocka_unit_test(test_direct_every_cipher_and_every_cut_gives_the_same_content),
 		cmocka_unit_test(test_direct_padding_and_empty_records_are_no_content),
 		cmocka_unit_test(test_direct_key_update_that_asks_is_answered),
