@@ -122,8 +122,11 @@ static void message_add(struct script *script, struct peer *client, const uint8_
 		memcpy(record + n, record, n);
 		n *= 2;
 	}
-	if (deed == 3)
+	if (deed == 3) {
 		n = head[1] % n;
+		while (n > 0 && record[n] == PER__RECORD_DATA) /* else the next record would mend it */
+			n--;
+	}
 	script->wire_len += n;
 }
 
