@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * h1_parse_fuzz.c - any bytes through every head parser, whole and cut: all must say what the scalar one says
- * of the whole. The first two bytes choose limits (below 128: the ordinary ones), the rest is the head; then
- * the same as a trailer section.
+ * of the whole, also when the limits shrink half-way. The first two bytes choose limits (below 128: the
+ * ordinary ones), the rest is the head; then the same as a trailer section.
  */
 #include "http/h1_parse.h"
 #include <stdlib.h>
@@ -145,8 +145,27 @@ static void check_cuts(const struct run *run, const struct outcome *whole)
 	}
 }
 
+/* A reload in the middle: the head is longer than it may be from there on. All parsers say the same. */
+static int run_shrunk(const struct run *run, size_t cut)
+{
+	const struct run first = {
+		.parse = run->parse, .limits = run->limits, .data = run->data, .size = cut
+	};
+	const struct run rest = { run->parse,
+				  false,
+				  { (uint32_t)cut / 2 + 1, run->limits.target_bytes_max / 2 + 1,
+				    FIELDS_CAP - 1 },
+				  run->data,
+				  run->size };
+	struct outcome out;
+
+	run_cut(&first, &out, cut, 0, 0);
+	return out.result == PER__H1_MORE ? parse_copy(&rest, &out.head, run->size) : out.result;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	int shrunk;
 	struct run run = { .limits = { 65535, 8192, FIELDS_CAP - 1 } };
 	struct outcome whole, other;
 
@@ -162,10 +181,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run_cut(&run, &whole, run.size, 0, 0);
 	if (whole.result > 0)
 		require_sound(&run, &whole);
+	shrunk = run_shrunk(&run, run.size / 2);
 	for (unsigned i = 0; (run.parse = per__h1_parse_at(i, NULL)) != NULL; i++) {
 		run_cut(&run, &other, run.size, 0, 0);
 		require_same(&whole, &other);
 		check_cuts(&run, &whole);
+		require(run_shrunk(&run, run.size / 2) == shrunk);
 	}
 
 	run.parse = per__h1_parse_trailers;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * config.c - from the application's per_config to struct per__conf: defaults, bounds, copies. Every limit
- * of the server has its name, default and range here. Called once by server.c.
+ * of the server has its name, default and range here. Called by server.c, and for the policy by reload.c.
  */
 #include "core/conf.h"
 
@@ -30,16 +30,15 @@ static int bound_apply(const struct per__log *log, struct bound bound, uint64_t 
 	return PER_EINVAL;
 }
 
-/* Applies a bound and stores the result; makes the enclosing function return after an error. */
-#define APPLY(field, config_value, fallback, min, max)                                                  \
-	do {                                                                                            \
-		uint64_t applied;                                                                       \
-		int apply_err = bound_apply(                                                            \
-			&conf->log, (struct bound){ #field, (config_value), (fallback), (min), (max) }, \
-			&applied);                                                                      \
-		if (apply_err != 0)                                                                     \
-			return apply_err;                                                               \
-		conf->field = (__typeof__(conf->field))applied;                                         \
+/* Applies a bound and stores the result in out; makes the enclosing function return after an error. */
+#define APPLY(field, config_value, fallback, min, max)                                                      \
+	do {                                                                                                \
+		uint64_t applied;                                                                           \
+		int apply_err = bound_apply(                                                                \
+			log, (struct bound){ #field, (config_value), (fallback), (min), (max) }, &applied); \
+		if (apply_err != 0)                                                                         \
+			return apply_err;                                                                   \
+		out->field = (__typeof__(out->field))applied;                                               \
 	} while (0)
 
 static void log_init(struct per__conf *conf, const per_config *config)
@@ -51,35 +50,36 @@ static void log_init(struct per__conf *conf, const per_config *config)
 		conf->log.level = PER_LOG_WARN;
 }
 
-static int engine_init(struct per__conf *conf, const per_config *config)
+static int engine_init(struct per__conf *out, const per_config *config)
 {
+	const struct per__log *log = &out->log;
 	struct per__cpus cpus;
 
 	per__cpus_read(&cpus);
-	conf->backend = (int)config->backend;
-	conf->pin = config->pin;
+	out->backend = (int)config->backend;
+	out->pin = config->pin;
 	APPLY(workers, config->workers, cpus.usable, 1, 1024);
 	APPLY(accept_threads, config->accept_threads, 0, 0, 64);
 	APPLY(stack_bytes, config->stack_bytes, 0, 0, (size_t)1 << 30);
 	APPLY(connections_max, config->connections_max, 65536, 1, 16u << 20);
 	APPLY(memory_bytes, config->memory_bytes, (uint64_t)512 << 20, (uint64_t)1 << 20, (uint64_t)1 << 40);
 	/* from the server's to one worker's */
-	conf->connections_max = (conf->connections_max + conf->workers - 1) / conf->workers;
-	conf->memory_bytes = PER_MAX(conf->memory_bytes / conf->workers, WORKER_BYTES_MIN);
+	out->connections_max = (out->connections_max + out->workers - 1) / out->workers;
+	out->memory_bytes = PER_MAX(out->memory_bytes / out->workers, WORKER_BYTES_MIN);
 	APPLY(recv_buf_bytes, config->recv_buf_bytes, 16384, 1024, 1u << 20);
 	APPLY(recv_buf_count, config->recv_buf_count, 512, 8, 16384);
-	if (!per__is_power_of_two(conf->recv_buf_count)) {
-		per__log(&conf->log, PER_LOG_ERROR, "recv_buf_count is %u; it has to be a power of two",
-			 conf->recv_buf_count);
+	APPLY(head_fields_max, config->head_fields_max, 100, 1, 4096);
+	if (!per__is_power_of_two(out->recv_buf_count)) {
+		per__log(log, PER_LOG_ERROR, "recv_buf_count is %u; it has to be a power of two",
+			 out->recv_buf_count);
 		return PER_EINVAL;
 	}
 	return 0;
 }
 
-static int limits_init(struct per__conf *conf, const per_config *config)
+static int limits_init(struct per__policy *out, const struct per__log *log, const per_config *config)
 {
 	APPLY(head_bytes_max, config->head_bytes_max, 16384, 64, 65535);
-	APPLY(head_fields_max, config->head_fields_max, 100, 1, 4096);
 	APPLY(target_bytes_max, config->target_bytes_max, 8192, 1, 65535);
 	APPLY(body_bytes_max, config->body_bytes_max, 1u << 20, 1, (uint64_t)INT64_MAX);
 	APPLY(requests_per_connection_max, config->requests_per_connection_max, 0, 0, UINT32_MAX);
@@ -89,7 +89,7 @@ static int limits_init(struct per__conf *conf, const per_config *config)
 
 #define TIMEOUT_MS_MAX (7u * 24 * 3600 * 1000)
 
-static int timeouts_init(struct per__conf *conf, const per_config *config)
+static int timeouts_init(struct per__policy *out, const struct per__log *log, const per_config *config)
 {
 	APPLY(head_timeout_ns, config->head_timeout_ms, 15000, 1, TIMEOUT_MS_MAX);
 	APPLY(idle_timeout_ns, config->idle_timeout_ms, 60000, 1, TIMEOUT_MS_MAX);
@@ -99,27 +99,51 @@ static int timeouts_init(struct per__conf *conf, const per_config *config)
 	APPLY(body_window_bytes_min, config->body_rate_min, 240, 1, UINT32_MAX);
 	APPLY(write_window_bytes_min, config->write_rate_min, 240, 1, UINT32_MAX);
 	/* from bytes per second to bytes in a window, and from milliseconds to nanoseconds */
-	conf->body_window_bytes_min = conf->body_window_bytes_min * (uint64_t)conf->rate_window_ns / 1000 + 1;
-	conf->write_window_bytes_min =
-		conf->write_window_bytes_min * (uint64_t)conf->rate_window_ns / 1000 + 1;
-	conf->head_timeout_ns *= MS_NS;
-	conf->idle_timeout_ns *= MS_NS;
-	conf->rate_window_ns *= MS_NS;
-	conf->linger_timeout_ns *= MS_NS;
-	conf->stop_timeout_ns *= MS_NS;
+	out->body_window_bytes_min = out->body_window_bytes_min * (uint64_t)out->rate_window_ns / 1000 + 1;
+	out->write_window_bytes_min = out->write_window_bytes_min * (uint64_t)out->rate_window_ns / 1000 + 1;
+	out->head_timeout_ns *= MS_NS;
+	out->idle_timeout_ns *= MS_NS;
+	out->rate_window_ns *= MS_NS;
+	out->linger_timeout_ns *= MS_NS;
+	out->stop_timeout_ns *= MS_NS;
 	return 0;
 }
 
-static int tls_init(struct per__conf *conf, const per_tls_config *tls)
+static int handshakes_init(struct per__policy *out, const struct per__log *log, const per_tls_config *tls,
+			   unsigned workers)
 {
-	if (tls == NULL)
-		return 0;
 	APPLY(tls_handshake_timeout_ns, tls->handshake_timeout_ms, 10000, 1, TIMEOUT_MS_MAX);
 	APPLY(tls_handshakes_max, tls->handshakes_max, 4096, 1, 16u << 20);
-	APPLY(tls_early_data_max, tls->early_data_max, 0, 0, 1u << 20);
-	conf->tls_handshake_timeout_ns *= MS_NS;
-	conf->tls_handshakes_max = (conf->tls_handshakes_max + conf->workers - 1) / conf->workers;
+	out->tls_handshake_timeout_ns *= MS_NS;
+	out->tls_handshakes_max = (out->tls_handshakes_max + workers - 1) / workers;
 	return 0;
+}
+
+static int early_init(struct per__conf *out, const per_tls_config *tls)
+{
+	const struct per__log *log = &out->log;
+
+	if (tls != NULL)
+		APPLY(tls_early_data_max, tls->early_data_max, 0, 0, 1u << 20);
+	return 0;
+}
+
+int per__policy_init(struct per__policy *policy, const struct per__conf *start, const per_config *config)
+{
+	int err;
+
+	*policy = start->policy;
+	err = limits_init(policy, &start->log, config);
+	if (err == 0)
+		err = timeouts_init(policy, &start->log, config);
+	if (err == 0 && config->tls != NULL)
+		err = handshakes_init(policy, &start->log, config->tls, start->workers);
+	if (err == 0 && per__nets_parse(&policy->proxy_trusted, config->proxy_trusted) != 0) {
+		per__log(&start->log, PER_LOG_ERROR, "proxy_trusted is not a list of networks: %s",
+			 config->proxy_trusted);
+		err = PER_EINVAL;
+	}
+	return err;
 }
 
 static int server_field_init(struct per__conf *conf, const char *name)
@@ -157,17 +181,10 @@ int per__conf_init(struct per__conf *conf, const per_config *config)
 	}
 	err = engine_init(conf, config);
 	if (err == 0)
-		err = limits_init(conf, config);
+		err = per__policy_init(&conf->policy, conf, config);
 	if (err == 0)
-		err = timeouts_init(conf, config);
-	if (err == 0)
-		err = tls_init(conf, config->tls);
+		err = early_init(conf, config->tls);
 	if (err == 0)
 		err = server_field_init(conf, config->server_name);
-	if (err == 0 && per__nets_parse(&conf->proxy_trusted, config->proxy_trusted) != 0) {
-		per__log(&conf->log, PER_LOG_ERROR, "proxy_trusted is not a list of networks: %s",
-			 config->proxy_trusted);
-		err = PER_EINVAL;
-	}
 	return err;
 }

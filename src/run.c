@@ -39,7 +39,8 @@ static int loop_start(struct per__worker *worker)
 			 per_strerror(err));
 		return err;
 	}
-	per__certs_take(worker); /* a reload may have come before there was a loop to wake */
+	per__worker_take_policy(worker); /* a reload may have come before there was a loop to wake */
+	per__certs_take(worker);
 	if (!worker->is_acceptor && handler->worker_init != NULL)
 		err = handler->worker_init(worker->index, &worker->user_state, handler->user);
 	if (err >= 0)

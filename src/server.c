@@ -33,6 +33,7 @@ static int pipe_open(struct per_server *server)
 static void worker_woken(struct per__worker *worker)
 {
 	per__pubsub_run(worker);
+	per__worker_take_policy(worker);
 	per__certs_take(worker);
 }
 
@@ -90,7 +91,7 @@ static int server_make(struct per_server *server, const per_config *config)
 
 	if (err != 0)
 		return err;
-	per__h1_conf_init(&server->h1, &server->conf);
+	per__h1_conf_init(&server->h1);
 	err = per__backend_select(server->conf.backend, &server->backend, server->backend_reason,
 				  sizeof(server->backend_reason));
 	if (err != 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * engine.c - from a configuration to a per_config and a per_tls_config. Called by program.c at the start,
- * and by reload.c for certificates.
+ * and by reload.c for what a server that runs can take.
  */
 #include "engine.h"
 
@@ -65,6 +65,11 @@ static bool listeners_make(struct engine *engine, const struct config *config,
 	}
 	engine->config.listen = engine->listen;
 	engine->config.listen_count = config->listen_count;
+	return true;
+}
+
+static bool proxies_make(struct engine *engine, const struct config *config)
+{
 	if (config->proxy_trusted_count == 0)
 		return true;
 	engine->proxies = join(config->proxy_trusted, config->proxy_trusted_count);
@@ -167,10 +172,17 @@ bool engine_make(struct engine *engine, const struct config *config, const struc
 	settings_apply(config, &engine->config);
 	if (!listeners_make(engine, config, activation, logger))
 		return false;
-	if (tls_make(engine, config))
+	if (proxies_make(engine, config) && tls_make(engine, config))
 		return true;
 	logger_say(logger, PER_LOG_ERROR, "out of memory");
 	return false;
+}
+
+bool engine_make_again(struct engine *engine, const struct config *config)
+{
+	*engine = (struct engine){ .certs = NULL };
+	settings_apply(config, &engine->config);
+	return proxies_make(engine, config) && tls_make(engine, config);
 }
 
 bool engine_make_tls(struct engine *engine, const struct config *config)
@@ -208,16 +220,7 @@ static bool is_same_listen(const struct config *a, const struct config *b)
 	return true;
 }
 
-static bool is_same_list(char *const *a, unsigned a_count, char *const *b, unsigned b_count)
-{
-	for (unsigned i = 0; i < a_count && i < b_count; i++) {
-		if (!is_same(a[i], b[i]))
-			return false;
-	}
-	return a_count == b_count;
-}
-
-/* What per_tls_reload() leaves as it was. */
+/* What per_tls_reload() and per_server_reload() leave as it was. */
 static void compare_tls(const struct config *a, const struct config *b,
 			void (*fn)(const char *what, void *user), void *user)
 {
@@ -227,8 +230,6 @@ static void compare_tls(const struct config *a, const struct config *b,
 	} fixed[] = {
 		{ NUMBER_TICKET_LIFETIME, "tls.ticket_lifetime" },
 		{ NUMBER_EARLY_DATA, "tls.early_data" },
-		{ NUMBER_HANDSHAKE_TIMEOUT, "tls.handshake_timeout" },
-		{ NUMBER_HANDSHAKES, "tls.handshakes" },
 	};
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
@@ -244,8 +245,6 @@ void engine_compare(const struct config *a, const struct config *b, void (*fn)(c
 {
 	if (!is_same_listen(a, b))
 		fn("listen", user);
-	if (!is_same_list(a->proxy_trusted, a->proxy_trusted_count, b->proxy_trusted, b->proxy_trusted_count))
-		fn("proxy_trusted", user);
 	if (!is_same(a->server_name, b->server_name))
 		fn("server_name", user);
 	if (!is_same(a->user, b->user))

@@ -34,10 +34,13 @@ bool engine_make(struct engine *engine, const struct config *config, const struc
 void engine_free(struct engine *engine);
 
 /**
- * Only its TLS, for another configuration of a server that runs: engine.tls, with no certificates when the
- * configuration has none. The same otherwise.
+ * Only its TLS, for a check: engine.tls, with no certificates when the configuration has none. The same
+ * otherwise.
  */
 bool engine_make_tls(struct engine *engine, const struct config *config);
+
+/** What a server that runs can take of another configuration: its TLS, and what per_server_reload() uses. */
+bool engine_make_again(struct engine *engine, const struct config *config);
 
 /** Calls fn with the name of everything in which two configurations differ, and which needs a new process. */
 void engine_compare(const struct config *a, const struct config *b, void (*fn)(const char *what, void *user),

@@ -60,22 +60,32 @@ static void log_change(struct program *program, const struct config *config)
 }
 
 /* New certificates. A server that began without TLS stays so, which is said elsewhere. */
-static bool certificates_change(struct program *program, const struct config *config)
+static bool certificates_change(struct program *program, const per_tls_config *tls)
 {
 	char reason[REASON_BYTES_MAX] = "";
-	struct engine engine;
-	bool is_good = true;
 
-	if (program->engine.config.tls == NULL)
+	if (program->engine.config.tls == NULL || tls == NULL ||
+	    per_tls_reload(program->server, tls, reason, sizeof(reason)) == 0)
 		return true;
-	if (!engine_make_tls(&engine, config))
-		is_good = false;
-	else if (engine.config.tls != NULL)
-		is_good = per_tls_reload(program->server, engine.config.tls, reason, sizeof(reason)) == 0;
+	logger_say(&program->logger, PER_LOG_ERROR, "certificates: %s", reason);
+	return false;
+}
+
+/*
+ * What the library takes while it runs. The limits come last: they were checked, so that only memory can be
+ * wanting.
+ */
+static bool engine_change(struct program *program, const struct config *config)
+{
+	struct engine engine;
+	bool is_made = engine_make_again(&engine, config), is_good;
+
+	is_good = is_made && certificates_change(program, engine.config.tls);
+	if (is_good)
+		is_made = is_good = per_server_reload(program->server, &engine.config) == 0;
+	if (!is_made)
+		logger_say(&program->logger, PER_LOG_ERROR, "out of memory");
 	engine_free(&engine);
-	if (!is_good)
-		logger_say(&program->logger, PER_LOG_ERROR, "certificates: %s",
-			   reason[0] != '\0' ? reason : "out of memory");
 	return is_good;
 }
 
@@ -112,7 +122,7 @@ static bool make(struct program *program, struct fresh *fresh)
 	if (fresh->config != NULL)
 		fresh->site = site_new(fresh->config, &program->welcome, &program->logger);
 	return fresh->site != NULL && access_log_renew(program, fresh) &&
-	       certificates_change(program, fresh->config);
+	       engine_change(program, fresh->config);
 }
 
 static void unmake(struct program *program, struct fresh *fresh)

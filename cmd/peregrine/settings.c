@@ -22,27 +22,29 @@ struct setting {
 	size_t number; /* where it goes in per_config */
 	size_t bytes;  /* of that member: 4 or 8 */
 	bool has_auto; /* "auto" is understood: the library decides */
+	bool is_fixed; /* while the server runs */
 };
 
-#define SETTING(member, target, automatic, value, kind, least, most)                             \
-	{                                                                                        \
-		.path = #member, .fallback = (value), .range = { kind, least, most },            \
-		.text = offsetof(struct config, member), .number = offsetof(per_config, target), \
-		.bytes = sizeof(((per_config *)0)->target), .has_auto = (automatic)              \
+#define SETTING(member, target, automatic, fixed, value, kind, least, most)                              \
+	{                                                                                                \
+		.path = #member, .fallback = (value), .range = { kind, least, most },                    \
+		.text = offsetof(struct config, member), .number = offsetof(per_config, target),         \
+		.bytes = sizeof(((per_config *)0)->target), .has_auto = (automatic), .is_fixed = (fixed) \
 	}
-#define NUMBER(member, target, ...) SETTING(member, target, false, __VA_ARGS__)
-#define NUMBER_OR_AUTO(member, target, ...) SETTING(member, target, true, "auto", __VA_ARGS__)
+#define NUMBER(member, target, ...) SETTING(member, target, false, false, __VA_ARGS__)
+#define FIXED(member, target, ...) SETTING(member, target, false, true, __VA_ARGS__)
+#define FIXED_OR_AUTO(member, target, ...) SETTING(member, target, true, true, "auto", __VA_ARGS__)
 
 static const struct setting settings[] = {
-	NUMBER_OR_AUTO(engine.workers, workers, UNIT_COUNT, 1, 1024),
-	NUMBER(engine.accept_threads, accept_threads, "0", UNIT_COUNT, 0, 64),
-	NUMBER_OR_AUTO(engine.connections, connections_max, UNIT_COUNT, 1, 16 * MIB),
-	NUMBER(engine.memory, memory_bytes, "512MiB", UNIT_BYTES, MIB, TIB),
-	NUMBER_OR_AUTO(engine.stack, stack_bytes, UNIT_BYTES, 0, GIB),
-	NUMBER(engine.receive_buffer, recv_buf_bytes, "16KiB", UNIT_BYTES, KIB, MIB),
-	NUMBER(engine.receive_buffers, recv_buf_count, "512", UNIT_COUNT, 8, 16384),
+	FIXED_OR_AUTO(engine.workers, workers, UNIT_COUNT, 1, 1024),
+	FIXED(engine.accept_threads, accept_threads, "0", UNIT_COUNT, 0, 64),
+	FIXED_OR_AUTO(engine.connections, connections_max, UNIT_COUNT, 1, 16 * MIB),
+	FIXED(engine.memory, memory_bytes, "512MiB", UNIT_BYTES, MIB, TIB),
+	FIXED_OR_AUTO(engine.stack, stack_bytes, UNIT_BYTES, 0, GIB),
+	FIXED(engine.receive_buffer, recv_buf_bytes, "16KiB", UNIT_BYTES, KIB, MIB),
+	FIXED(engine.receive_buffers, recv_buf_count, "512", UNIT_COUNT, 8, 16384),
 	NUMBER(limits.head, head_bytes_max, "16KiB", UNIT_BYTES, 64, 65535),
-	NUMBER(limits.head_fields, head_fields_max, "100", UNIT_COUNT, 1, 4096),
+	FIXED(limits.head_fields, head_fields_max, "100", UNIT_COUNT, 1, 4096),
 	NUMBER(limits.target, target_bytes_max, "8KiB", UNIT_BYTES, 1, 65535),
 	NUMBER(limits.body, body_bytes_max, "1MiB", UNIT_BYTES, 1, INT64_MAX),
 	NUMBER(limits.requests_per_connection, requests_per_connection_max, "0", UNIT_COUNT, 0, UINT32_MAX),
@@ -183,7 +185,7 @@ void settings_compare(const struct config *a, const struct config *b,
 		      void (*fn)(const char *path, void *user), void *user)
 {
 	for (size_t i = 0; i < COUNT(settings); i++) {
-		if (number_of(a, &settings[i]) != number_of(b, &settings[i]))
+		if (settings[i].is_fixed && number_of(a, &settings[i]) != number_of(b, &settings[i]))
 			fn(settings[i].path, user);
 	}
 }

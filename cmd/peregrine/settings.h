@@ -36,7 +36,7 @@ void settings_check(const struct config *config, struct complaints *complaints);
 /** Writes the numbers of a configuration that was checked. */
 void settings_apply(const struct config *config, per_config *out);
 
-/** Calls fn with the path of every number that differs. Both were checked. */
+/** Calls fn with the path of every number that differs and needs a new process. Both were checked. */
 void settings_compare(const struct config *a, const struct config *b,
 		      void (*fn)(const char *path, void *user), void *user);
 

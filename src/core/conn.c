@@ -51,6 +51,7 @@ bool per__conn_stay_fresh(struct per__conn *conn, int64_t timeout_ns)
 {
 	int64_t age_ns = conn->worker->loop.now_ns - (conn->deadline_ns - timeout_ns);
 
+	age_ns = PER_MAX(age_ns, 0); /* its deadline was set under another policy */
 	if (age_ns >= PER_MIN(PER__CONN_FRESH_NS, timeout_ns))
 		return false;
 	per__conn_set_timer(conn, conn->timer_kind, PER_MIN(PER__CONN_FRESH_NS, timeout_ns) - age_ns);
@@ -63,7 +64,7 @@ void per__conn_watch_rate(struct per__conn *conn)
 		return;
 	conn->rate_in = conn->sock.bytes_in;
 	conn->rate_out = conn->sock.bytes_out;
-	per__conn_set_timer(conn, PER__TIMER_RATE, conn->worker->conf->rate_window_ns);
+	per__conn_set_timer(conn, PER__TIMER_RATE, conn->worker->policy.rate_window_ns);
 }
 
 void per__conn_want_body(struct per__conn *conn, int64_t longer_ns)
@@ -94,16 +95,18 @@ static bool has_taken(struct per__conn *conn, uint64_t bytes_min)
 /* One rate window is over: whoever had to move bytes must have moved enough of them. */
 static void rate_window_end(struct per__conn *conn)
 {
-	const struct per__conf *conf = conn->worker->conf;
+	const struct per__worker *worker = conn->worker;
+	const struct per__policy *policy = &worker->policy;
+	/* one that began under another policy may have been shorter */
+	bool is_judged = worker->loop.now_ns - policy->rate_window_ns >= worker->policy_ns;
 	uint64_t in = conn->sock.bytes_in - conn->rate_in;
 	bool is_sending = (conn->flags & PER__CONN_SENDING) != 0;
-
 	bool is_reading = (conn->flags & PER__CONN_WANT_BODY) != 0;
 
 	conn->timer_kind = PER__TIMER_NONE;
-	if (is_sending && !has_taken(conn, conf->write_window_bytes_min))
+	if (is_sending && !has_taken(conn, is_judged ? policy->write_window_bytes_min : 0))
 		per__conn_cut(conn);
-	else if (is_reading && in < conf->body_window_bytes_min && !is_sending)
+	else if (is_reading && in < policy->body_window_bytes_min && !is_sending && is_judged)
 		conn->proto->on_timeout(conn);
 	else if (is_sending || is_reading)
 		per__conn_watch_rate(conn);
@@ -166,7 +169,7 @@ void per__conn_recv_go_on(struct per__conn *conn)
 
 static void linger_begin(struct per__conn *conn)
 {
-	int64_t timeout_ns = conn->worker->conf->linger_timeout_ns;
+	int64_t timeout_ns = conn->worker->policy.linger_timeout_ns;
 
 	conn->flags |= PER__CONN_LINGERING;
 	conn->linger_end_ns = loop_of(conn)->now_ns + LINGER_MAX_FACTOR * timeout_ns;
@@ -392,7 +395,7 @@ static void lingering_input(struct per__conn *conn, size_t len)
 	if (len == 0 || now_ns >= conn->linger_end_ns)
 		per__conn_close(conn, PER__CLOSE_NORMAL);
 	else
-		per__conn_set_timer(conn, PER__TIMER_LINGER, conn->worker->conf->linger_timeout_ns);
+		per__conn_set_timer(conn, PER__TIMER_LINGER, conn->worker->policy.linger_timeout_ns);
 }
 
 /* The protocol hears of the end of the stream when it has seen everything before it. */
@@ -491,7 +494,7 @@ const struct per__proto *per__conn_first_proto(const struct per__conn *conn)
 
 static struct per__conn *conn_take(struct per__worker *worker, uint8_t listener)
 {
-	const struct per__conf *conf = worker->conf;
+	const struct per__policy *policy = &worker->policy;
 	bool is_tls = worker->listeners[listener].is_tls;
 	struct per__conn *conn = per__slab_take(&worker->conns);
 	uint32_t gen;
@@ -504,11 +507,11 @@ static struct per__conn *conn_take(struct per__worker *worker, uint8_t listener)
 	conn->worker = worker;
 	conn->listener = listener;
 	conn->proto = per__conn_first_proto(conn);
-	conn->out_low = conf->write_queue_bytes / 2;
+	conn->out_low = policy->write_queue_bytes / 2;
 	per__count(&worker->counters.connections, 1);
 	per__count(&worker->counters.connections_now, 1);
 	per__conn_set_timer(conn, PER__TIMER_IDLE,
-			    is_tls ? conf->tls_handshake_timeout_ns : conf->head_timeout_ns);
+			    is_tls ? policy->tls_handshake_timeout_ns : policy->head_timeout_ns);
 	return conn;
 }
 
@@ -523,7 +526,7 @@ static void conn_choose_proto(struct per__conn *conn, int fd)
 
 	if ((!is_proxy && !worker->conf->asks_peers) || per__sock_peer(fd, &conn->peer) != 0)
 		return;
-	if (is_proxy && per__nets_contain(&worker->conf->proxy_trusted, &conn->peer))
+	if (is_proxy && per__nets_contain(&worker->policy.proxy_trusted, &conn->peer))
 		conn->proto = worker->upper.first_proxy;
 }
 

@@ -105,7 +105,7 @@ static void establish(struct per__conn *conn)
 	conn->flags &= ~(uint32_t)(PER__CONN_EOF | PER__CONN_EOF_TOLD);
 	conn->proto = worker->upper.first;
 	per__conn_unhold(conn);
-	per__conn_set_timer(conn, PER__TIMER_IDLE, worker->conf->head_timeout_ns);
+	per__conn_set_timer(conn, PER__TIMER_IDLE, worker->policy.head_timeout_ns);
 	per__secure_input(conn, rest, len);
 	if (raw != NULL)
 		per__block_give(worker, raw);
@@ -178,7 +178,7 @@ static bool begin(struct per__conn *conn)
 	struct per__secure_worker *shared = worker->secure;
 	struct per__secure *secure;
 
-	if (shared->in_progress >= worker->conf->tls_handshakes_max) {
+	if (shared->in_progress >= worker->policy.tls_handshakes_max) {
 		per__count(&worker->counters.tls_refused, 1);
 		per__conn_close(conn, PER__CLOSE_RESET);
 		return false;
@@ -236,7 +236,7 @@ static void handshake_on_stop(struct per__conn *conn)
 	const struct per__worker *worker = conn->worker;
 
 	if (!per__conn_stay_fresh(conn, conn->secure != NULL ? conn->deadline_ns - worker->loop.now_ns
-							     : worker->conf->tls_handshake_timeout_ns))
+							     : worker->policy.tls_handshake_timeout_ns))
 		per__conn_close(conn, PER__CLOSE_NORMAL);
 }
 

@@ -41,8 +41,8 @@ static void proxy_on_stop(struct per__conn *conn)
 	const struct per__worker *worker = conn->worker;
 	bool is_tls = worker->listeners[conn->listener].is_tls;
 
-	if (!per__conn_stay_fresh(conn, is_tls ? worker->conf->tls_handshake_timeout_ns
-					       : worker->conf->head_timeout_ns))
+	if (!per__conn_stay_fresh(conn, is_tls ? worker->policy.tls_handshake_timeout_ns
+					       : worker->policy.head_timeout_ns))
 		per__conn_close(conn, PER__CLOSE_NORMAL);
 }
 

@@ -242,7 +242,7 @@ static void end_wait(struct per__conn *conn)
 {
 	if (conn->timer_kind == PER__TIMER_LINGER)
 		return;
-	per__conn_set_timer(conn, PER__TIMER_LINGER, conn->worker->conf->linger_timeout_ns);
+	per__conn_set_timer(conn, PER__TIMER_LINGER, conn->worker->policy.linger_timeout_ns);
 	per__conn_recv_go_on(conn);
 }
 

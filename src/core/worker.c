@@ -38,7 +38,7 @@ static int memory_init(struct per__worker *worker)
 		err = per__slab_init(&worker->blocks, PER__BLOCK_BYTES, PER_CACHE_LINE, PER_MAX(blocks, 16u));
 	if (err == 0)
 		err = per__buddy_init(&worker->overflow, conf->memory_bytes / 2);
-	if (err == 0 && conf->tls_handshakes_max > 0)
+	if (err == 0 && conf->policy.tls_handshakes_max > 0)
 		err = per__secure_init(worker);
 	return err;
 }
@@ -48,6 +48,8 @@ int per__worker_init(struct per__worker *worker)
 	int err = worker->is_acceptor ? 0 : memory_init(worker);
 
 	worker->due_ns = INT64_MAX;
+	worker->policy = worker->conf->policy;
+	worker->policy_ns = INT64_MIN;
 	if (err == 0)
 		err = per__mailbox_init(&worker->mailbox);
 	if (err == 0 && !worker->is_acceptor)
@@ -59,6 +61,7 @@ int per__worker_init(struct per__worker *worker)
 
 void per__worker_fini(struct per__worker *worker)
 {
+	per__mem_free(atomic_load(&worker->policy_next));
 	if (worker->upper_state != NULL)
 		worker->upper.end(worker);
 	per__mailbox_fini(&worker->mailbox);
@@ -119,6 +122,20 @@ void per__worker_date_make(struct per__worker *worker)
 	pos += 2;
 	memcpy(pos, conf->server_field, conf->server_field_len);
 	worker->date_line_len = (size_t)(pos - worker->date_line) + conf->server_field_len;
+}
+
+void per__worker_take_policy(struct per__worker *worker)
+{
+	struct per__policy *next;
+
+	if (PER_LIKELY(atomic_load_explicit(&worker->policy_next, memory_order_relaxed) == NULL))
+		return;
+	next = atomic_exchange(&worker->policy_next, NULL);
+	if (next == NULL)
+		return;
+	worker->policy = *next;
+	worker->policy_ns = worker->loop.now_ns;
+	per__mem_free(next);
 }
 
 static int listeners_start(struct per__worker *worker)
@@ -209,7 +226,7 @@ static void listeners_stop(struct per__worker *worker)
 static void stop_begin(struct per__worker *worker)
 {
 	worker->is_stopping = true;
-	worker->stop_deadline_ns = worker->loop.now_ns + worker->conf->stop_timeout_ns;
+	worker->stop_deadline_ns = worker->loop.now_ns + worker->policy.stop_timeout_ns;
 	listeners_stop(worker);
 	conns_each(worker, conn_stop);
 }

@@ -71,6 +71,9 @@ struct per__worker {
 	bool may_send_file;   /* SIGPIPE is blocked on its thread */
 	bool may_use_reserve; /* what is taken now is for an error answer */
 	const struct per__conf *conf;
+	struct per__policy policy;
+	int64_t policy_ns;                       /* when it was changed; INT64_MIN: it is that of the start */
+	struct per__policy *_Atomic policy_next; /* what replaces it, from another thread; NULL: nothing */
 	struct per__upper upper;
 	per_server *server;
 	void *user_state;  /* from worker_init */
@@ -160,6 +163,9 @@ void per__worker_due(struct per__worker *worker, struct per__attached *attached,
 
 /** Calls on_short of what is attached. On the worker's thread. */
 void per__worker_short(struct per__worker *worker);
+
+/** Takes the policy that another thread has left in policy_next, if there is one. On the worker's thread. */
+void per__worker_take_policy(struct per__worker *worker);
 
 /** Wakes the worker's loop unless it has ended: on_wake of what is attached is called. Any thread. */
 void per__worker_poke(struct per__worker *worker);

@@ -12,21 +12,27 @@
 #include "http/h1_body.h"
 #include "http/resp.h"
 
-void per__h1_conf_init(struct per__h1_conf *h1, const struct per__conf *conf)
+void per__h1_conf_init(struct per__h1_conf *h1)
 {
 	const char *name;
 
 	h1->parse = per__h1_parse_best(&name);
-	h1->limits = (struct per__h1_limits){
-		.head_bytes_max = conf->head_bytes_max,
-		.target_bytes_max = conf->target_bytes_max,
-		.fields_max = conf->head_fields_max,
-	};
 }
 
 static inline const struct per__h1_conf *h1_conf(const struct per__conn *conn)
 {
 	return conn->worker->upper.proto_conf;
+}
+
+static inline struct per__h1_limits limits_of(const struct per__conn *conn)
+{
+	const struct per__worker *worker = conn->worker;
+
+	return (struct per__h1_limits){
+		.head_bytes_max = worker->policy.head_bytes_max,
+		.target_bytes_max = worker->policy.target_bytes_max,
+		.fields_max = worker->conf->head_fields_max,
+	};
 }
 
 static inline const per_handler *handler_of(const struct per_req *req)
@@ -106,7 +112,7 @@ static void exchange_finish(struct per_req *req)
 		 * 9.6).
 		 */
 		per__conn_finish(conn, !is_short);
-	} else if (PER_UNLIKELY(conn->out_bytes >= conn->worker->conf->write_queue_bytes)) {
+	} else if (PER_UNLIKELY(conn->out_bytes >= conn->worker->policy.write_queue_bytes)) {
 		per__conn_hold(conn); /* the peer does not read what it asked for */
 		conn->flags |= PER__CONN_WANT_WRITABLE;
 	} else if (PER_UNLIKELY((conn->flags & PER__CONN_HOLD) != 0)) {
@@ -233,7 +239,7 @@ static inline bool has_body(const struct per_req *req)
 static void decide_persistence(struct per_req *req)
 {
 	const struct per__conn *conn = req->conn;
-	uint32_t requests_max = conn->worker->conf->requests_per_connection_max;
+	uint32_t requests_max = conn->worker->policy.requests_per_connection_max;
 	bool peer_wants = (req->head.flags & PER__H1_CLOSE) == 0 &&
 			  (req->head.version >= 11 || (req->head.flags & PER__H1_KEEP_ALIVE) != 0);
 
@@ -285,7 +291,7 @@ static void head_complete(struct per_req *req, size_t arrived)
 	}
 	decide_persistence(req);
 	req->phase = has_body(req) ? PER__REQ_BODY : PER__REQ_ANSWER;
-	req->body_max = conn->worker->conf->body_bytes_max;
+	req->body_max = conn->worker->policy.body_bytes_max;
 	if (!head_offer(req))
 		return;
 	if (PER_LIKELY(req->phase == PER__REQ_ANSWER))
@@ -297,13 +303,14 @@ static void head_complete(struct per_req *req, size_t arrived)
 static size_t head_step(struct per__conn *conn, const uint8_t *data, size_t len)
 {
 	struct per_req *req = conn->req != NULL ? conn->req : exchange_begin(conn);
-	int n = h1_conf(conn)->parse(&req->head, &h1_conf(conn)->limits, data, len);
+	const struct per__h1_limits limits = limits_of(conn);
+	int n = h1_conf(conn)->parse(&req->head, &limits, data, len);
 
 	if (PER_UNLIKELY(n == 0))
 		return 0;
 	req->base = data;
 	if (PER_UNLIKELY(n < 0)) {
-		req->head_len = (uint32_t)PER_MIN(len, (size_t)conn->worker->conf->head_bytes_max);
+		req->head_len = per__h1_head_cut(req, len);
 		bad_request(conn, -n);
 		return 0;
 	}
@@ -371,7 +378,8 @@ static size_t body_step_chunked(struct per_req *req, uint8_t *data, size_t len)
 static size_t trailers_step(struct per_req *req, const uint8_t *data, size_t len)
 {
 	size_t used = 0;
-	int result = per__h1_trailers_feed(req, &h1_conf(req->conn)->limits, data, len, &used);
+	const struct per__h1_limits limits = limits_of(req->conn);
+	int result = per__h1_trailers_feed(req, &limits, data, len, &used);
 
 	if (result == PER_ENOMEM)
 		exchange_fail(req->conn, 503, PER_ENOMEM);
@@ -410,7 +418,7 @@ static void exchange_suspend(struct per_req *req)
 		if (conn->timer_kind == PER__TIMER_IDLE && conn->requests == 0)
 			conn->timer_kind = PER__TIMER_HEAD; /* it runs since the accept */
 		else if (conn->timer_kind == PER__TIMER_IDLE || conn->timer_kind == PER__TIMER_NONE)
-			per__conn_set_timer(conn, PER__TIMER_HEAD, conn->worker->conf->head_timeout_ns);
+			per__conn_set_timer(conn, PER__TIMER_HEAD, conn->worker->policy.head_timeout_ns);
 		return;
 	}
 	if (per__h1_req_own(req) != 0) {
@@ -495,12 +503,12 @@ static void h1_on_writable(struct per__conn *conn)
 
 static void h1_on_drained(struct per__conn *conn)
 {
-	const struct per__conf *conf = conn->worker->conf;
+	const struct per__policy *policy = &conn->worker->policy;
 
 	if (PER_LIKELY(conn->req == NULL))
-		per__conn_set_timer(conn, PER__TIMER_IDLE, conf->idle_timeout_ns);
+		per__conn_set_timer(conn, PER__TIMER_IDLE, policy->idle_timeout_ns);
 	else if (conn->req->phase == PER__REQ_HEAD)
-		per__conn_set_timer(conn, PER__TIMER_HEAD, conf->head_timeout_ns);
+		per__conn_set_timer(conn, PER__TIMER_HEAD, policy->head_timeout_ns);
 }
 
 static void h1_on_timeout(struct per__conn *conn)
@@ -532,7 +540,7 @@ static void h1_on_stop(struct per__conn *conn)
 {
 	if (conn->req != NULL)
 		conn->req->flags &= (uint16_t)~PER__REQ_KEEP_ALIVE;
-	else if (conn->requests > 0 || !per__conn_stay_fresh(conn, conn->worker->conf->head_timeout_ns))
+	else if (conn->requests > 0 || !per__conn_stay_fresh(conn, conn->worker->policy.head_timeout_ns))
 		per__conn_finish(conn, false);
 }
 

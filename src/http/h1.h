@@ -12,13 +12,12 @@
 /* What all workers share: worker->upper.proto_conf. */
 struct per__h1_conf {
 	per__h1_parse_fn parse;
-	struct per__h1_limits limits;
 };
 
 extern const struct per__proto per__proto_h1;
 
-/** Fills the shared part from a configuration: the fastest parser of this CPU, the limits. */
-void per__h1_conf_init(struct per__h1_conf *h1, const struct per__conf *conf);
+/** Fills the shared part: the fastest parser of this CPU. */
+void per__h1_conf_init(struct per__h1_conf *h1);
 
 /**
  * The response of an exchange is complete: finishes it, now or when the hook that is running has returned.

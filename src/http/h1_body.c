@@ -117,7 +117,7 @@ void per__h1_head_expose(struct per_req *req)
 		return;
 	}
 	req->base = conn->in + conn->in_pos;
-	req->head_len = PER_MIN(conn->in_len, conn->worker->conf->head_bytes_max);
+	req->head_len = per__h1_head_cut(req, conn->in_len);
 }
 
 static struct per__trailers *trailers_begin(struct per_req *req, const struct per__h1_limits *limits)

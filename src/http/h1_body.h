@@ -23,6 +23,14 @@ int per__h1_req_own(struct per_req *req);
  */
 void per__h1_req_keep(struct per_req *req);
 
+/** How many of len bytes belong to a head that is not complete: as many as it was read, or as it may have. */
+static inline uint32_t per__h1_head_cut(const struct per_req *req, size_t len)
+{
+	const uint32_t max = PER_MAX(req->conn->worker->policy.head_bytes_max, (uint32_t)req->head.pos);
+
+	return (uint32_t)PER_MIN(len, (size_t)max);
+}
+
 /** Of a head that never became complete: what has come of it becomes readable. */
 void per__h1_head_expose(struct per_req *req);
 

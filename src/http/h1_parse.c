@@ -38,7 +38,10 @@ enum h1_state {
 /* What a step says besides PER__H1_MORE and a negative status. */
 enum { H1_GO = 1, H1_END = 2 };
 
-/* The input of one call. len is cut at head_bytes_max: what lies behind is never looked at. */
+/*
+ * The input of one call. len is cut at head_bytes_max, or where an earlier call has come to under a higher
+ * limit: what lies behind is never looked at.
+ */
 struct h1_input {
 	const uint8_t *buf;
 	size_t len, pos;
@@ -52,8 +55,8 @@ PER_INLINE void input_init(struct h1_input *in, const struct per__h1_head *head,
 	PER_ASSERT(limits->head_bytes_max <= UINT16_MAX); /* offsets have 16 bits */
 	in->is_cut = len >= limits->head_bytes_max;
 	in->buf = buf;
-	in->len = in->is_cut ? limits->head_bytes_max : len;
 	in->pos = head->pos;
+	in->len = in->is_cut ? PER_MAX(limits->head_bytes_max, in->pos) : len;
 	in->limits = limits;
 	PER_ASSERT(in->pos <= in->len); /* the input never gets shorter */
 }

@@ -280,8 +280,8 @@ static void test_sim_tls_false_early_record_is_followed_by_fin(void **state)
 	begin_ns = sim_now_ns(world.http.sim);
 	client = sim_tls_connect(&world, &wish);
 	SIM_TLS_RUN_UNTIL(&world, sim_peer_saw_fin(client->peer));
-	SIM_HTTP_CHECK(&world.http,
-		       sim_now_ns(world.http.sim) - begin_ns < world.http.server->conf.linger_timeout_ns);
+	SIM_HTTP_CHECK(&world.http, sim_now_ns(world.http.sim) - begin_ns <
+					    world.http.server->conf.policy.linger_timeout_ns);
 	visit_run(&world, client);
 	SIM_HTTP_CHECK(&world.http, sim_http_stats(&world.http).tls_failed == 1);
 	visit_end(client);
