@@ -24,10 +24,12 @@ def start(t, folder, text, *options):
 
 @suite.case(alone=True)
 def hundreds_of_reloads_under_load_fail_no_request(t):
-    """Two configurations in turn: other files, other fields, another redirect. Each answer is whole, and of one of them."""
+    """Two configurations in turn: other files, fields, redirects, limits. Each answer is whole, and of one of them."""
     reloads = 60 if is_instrumented(path_of(t)) else 300
-    sites = ["hosts: [{root: %s, headers: [{name: X-Site, value: %s}]}, {names: [b.org], redirects: [{path: /, to: /%s}]}]\n" %
-             (name, name, name) for name in ("one", "two")]
+    sites = ["limits: {head: %s, write_queue: %s}\ntimeouts: {idle: %s, rate_window: %s}\n"
+             "hosts: [{root: %s, headers: [{name: X-Site, value: %s}]}, {names: [b.org], redirects: [{path: /, to: /%s}]}]\n" %
+             (*numbers, name, name, name) for name, *numbers in (("one", "1KiB", "4KiB", "10s", "1s"),
+                                                                 ("two", "16KiB", "256KiB", "60s", "10s"))]
 
     def is_good(answer):
         site = answer.get("x-site")
@@ -110,7 +112,7 @@ def what_needs_a_restart_is_said(t):
 listen: [{address: '127.0.0.1:0'}, {address: '127.0.0.1:0'}]
 metrics: {address: '127.0.0.1:1'}
 engine: {workers: 3, pin: true, memory: 1GiB}
-limits: {head: 8192, body: 1024KiB}
+limits: {head: 8192, head_fields: 9, body: 1024KiB}
 timeouts: {idle: 1m, stop: 1s}
 server_name: x
 user: nobody
@@ -118,13 +120,58 @@ proxy_trusted: ["::1"]
 hosts: [{redirects: [{path: /, to: /new}]}]
 """)
             server.reload()
-            check("warning: needs a restart: listen, proxy_trusted, server_name, user, engine.pin, engine.workers, engine.memory, "
-                  "limits.head, timeouts.stop, metrics.address\n" in server.log(), "all of it and no more", server.log())
+            check("warning: needs a restart: listen, server_name, user, engine.pin, engine.workers, engine.memory, "
+                  "limits.head_fields, metrics.address\n" in server.log(), "all of it and no more", server.log())
             with server.connect() as c:
                 equal(c.get("/").get("location"), "/new", "the rest is in use: location")
             folder.write("site.yaml", HEAD + "hosts: [{welcome: true}]\n")
             server.reload()
             equal(server.log().count("needs a restart"), 1, "times it was said")
+
+
+@suite.case()
+def limits_and_timeouts_change_for_connections_that_are_open(t):
+    hosts = "hosts: [{welcome: true}]\n"
+    with Folder() as folder:
+        server = start(t, folder, hosts)
+        with t.serving(server), server.connect() as c, server.connect() as idle:
+            long = "X: " + "x" * 3000
+            equal((c.get("/", long).status, idle.get("/").status), (200, 200), "before")
+            folder.write("site.yaml", HEAD + "limits: {head: 2KiB}\ntimeouts: {head: 2s, idle: 300ms}\n" + hosts)
+            server.reload()
+            check("needs a restart" not in server.log(), "all of it in use", server.log())
+            equal(idle.get("/").status, 200, "a short head")
+            equal(idle.rest(), b"", "closed when it has been idle")
+            equal(c.get("/", long).status, 431, "a long head on a connection from before")
+            with server.connect() as slow:
+                slow.send(b"GET / HT")
+                check(slow.rest().startswith(b"HTTP/1.1 408 "), "a head that does not come", "")
+            folder.write("site.yaml", HEAD + hosts)
+            server.reload()
+            with server.connect() as c2:
+                equal(c2.get("/", long).status, 200, "what is not in the file is as it was by default")
+
+
+@suite.case()
+def trusted_proxies_change(t):
+    head = HEAD.replace("'127.0.0.1:0'}]\nmetrics", "'127.0.0.1:0', proxy: true}]\nmetrics")
+    text = head + "proxy_trusted: [%s]\nhosts: [{welcome: true}]\n"
+    request = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+
+    def status(server):
+        with server.connect() as c:
+            c.send(request)
+            return c.rest()[:12]
+    with Folder() as folder:
+        server = Program(path_of(t), "--backend", t.args.backend, "--config", folder.write("site.yaml", text % "192.0.2.1"))
+        with t.serving(server):
+            equal(status(server), b"HTTP/1.1 400", "from somebody who is not trusted")
+            folder.write("site.yaml", text % "192.0.2.1, 127.0.0.1")
+            server.reload()
+            equal(status(server), b"HTTP/1.1 200", "from somebody who is")
+            folder.write("site.yaml", text % "192.0.2.1")
+            server.reload()
+            equal(status(server), b"HTTP/1.1 400", "from nobody again")
 
 
 @suite.case()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from harness import Conn, Suite, check, equal, is_instrumented  # noqa: E402
+from harness import Conn, Reset, Suite, check, equal, is_instrumented  # noqa: E402
 from program import Folder, Load, Program, path_of, run  # noqa: E402
 
 suite = Suite("peregrine: TLS")
@@ -318,13 +318,19 @@ def what_a_reload_cannot_change_is_said(t):
         certificate(folder, "a")
         server = start(t, folder, tls)
         with t.serving(server):
-            folder.write("site.yaml", tls + "tls: {handshakes: 7, early_data: 1KiB, tls12: true}\n")
+            folder.write("site.yaml", tls + "tls: {handshakes: 7, handshake_timeout: 3s, early_data: 1KiB, tls12: true, "
+                                            "ticket_lifetime: 1h}\n")
             server.reload()
-            check("needs a restart: tls.early_data, tls.handshakes\n" in server.log(), "both", server.log())
+            check("needs a restart: tls.ticket_lifetime, tls.early_data\n" in server.log(), "both", server.log())
             # what can change has changed
             done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-tls1_2"], input=b"",
                                   capture_output=True, timeout=30, check=False)
             check(b"TLSv1.2" in done.stdout and b"Cipher is ECDHE" in done.stdout, "TLS 1.2 now", done.stdout[-600:])
+            with server.connect(timeout_s=8) as c:  # it had ten seconds before
+                try:
+                    equal(c.rest(), b"", "an end of a handshake that does not begin")
+                except Reset:
+                    pass
             folder.write("site.yaml", METRICS + "listen: [{address: '127.0.0.1:0'}]\nhosts: [{root: .}]\n")
             server.reload()
             check("needs a restart: listen, no certificate any more\n" in server.log(), "both", server.log())
