@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * config.c - from the application's per_config to struct per__conf: defaults, bounds, copies. Every limit
- * of the server has its name, default and range here. Called by server.c, and for the policy by reload.c.
+ * of the server has its name, default and range here. Called by server.c, and for the policy by policy.c.
  */
 #include "core/conf.h"
 
@@ -69,6 +69,8 @@ static int engine_init(struct per__conf *out, const per_config *config)
 	APPLY(recv_buf_bytes, config->recv_buf_bytes, 16384, 1024, 1u << 20);
 	APPLY(recv_buf_count, config->recv_buf_count, 512, 8, 16384);
 	APPLY(head_fields_max, config->head_fields_max, 100, 1, 4096);
+	if (config->tls != NULL)
+		APPLY(tls_early_data_max, config->tls->early_data_max, 0, 0, 1u << 20);
 	if (!per__is_power_of_two(out->recv_buf_count)) {
 		per__log(log, PER_LOG_ERROR, "recv_buf_count is %u; it has to be a power of two",
 			 out->recv_buf_count);
@@ -116,15 +118,6 @@ static int handshakes_init(struct per__policy *out, const struct per__log *log, 
 	APPLY(tls_handshakes_max, tls->handshakes_max, 4096, 1, 16u << 20);
 	out->tls_handshake_timeout_ns *= MS_NS;
 	out->tls_handshakes_max = (out->tls_handshakes_max + workers - 1) / workers;
-	return 0;
-}
-
-static int early_init(struct per__conf *out, const per_tls_config *tls)
-{
-	const struct per__log *log = &out->log;
-
-	if (tls != NULL)
-		APPLY(tls_early_data_max, tls->early_data_max, 0, 0, 1u << 20);
 	return 0;
 }
 
@@ -182,8 +175,6 @@ int per__conf_init(struct per__conf *conf, const per_config *config)
 	err = engine_init(conf, config);
 	if (err == 0)
 		err = per__policy_init(&conf->policy, conf, config);
-	if (err == 0)
-		err = early_init(conf, config->tls);
 	if (err == 0)
 		err = server_field_init(conf, config->server_name);
 	return err;
