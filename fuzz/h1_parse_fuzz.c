@@ -146,15 +146,15 @@ static void check_cuts(const struct run *run, const struct outcome *whole)
 }
 
 /* A reload in the middle: the head is longer than it may be from there on. All parsers say the same. */
-static int run_shrunk(const struct run *run, size_t cut)
+static int run_shrunk(const struct run *run, size_t cut, size_t max)
 {
 	const struct run first = {
 		.parse = run->parse, .limits = run->limits, .data = run->data, .size = cut
 	};
 	const struct run rest = { run->parse,
 				  false,
-				  { (uint32_t)cut / 2 + 1, run->limits.target_bytes_max / 2 + 1,
-				    FIELDS_CAP - 1 },
+				  { (uint32_t)PER_MIN(max, (size_t)UINT16_MAX),
+				    run->limits.target_bytes_max / 2 + 1, FIELDS_CAP - 1 },
 				  run->data,
 				  run->size };
 	struct outcome out;
@@ -165,7 +165,7 @@ static int run_shrunk(const struct run *run, size_t cut)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int shrunk;
+	int shrunk[2]; /* to less than was read, and to more */
 	struct run run = { .limits = { 65535, 8192, FIELDS_CAP - 1 } };
 	struct outcome whole, other;
 
@@ -181,12 +181,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run_cut(&run, &whole, run.size, 0, 0);
 	if (whole.result > 0)
 		require_sound(&run, &whole);
-	shrunk = run_shrunk(&run, run.size / 2);
+	for (unsigned k = 0; k < 2; k++)
+		shrunk[k] = run_shrunk(&run, run.size / 2, run.size / 4 * (2 * k + 1) + 1);
 	for (unsigned i = 0; (run.parse = per__h1_parse_at(i, NULL)) != NULL; i++) {
 		run_cut(&run, &other, run.size, 0, 0);
 		require_same(&whole, &other);
 		check_cuts(&run, &whole);
-		require(run_shrunk(&run, run.size / 2) == shrunk);
+		for (unsigned k = 0; k < 2; k++)
+			require(run_shrunk(&run, run.size / 2, run.size / 4 * (2 * k + 1) + 1) == shrunk[k]);
 	}
 
 	run.parse = per__h1_parse_trailers;

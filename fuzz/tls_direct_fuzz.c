@@ -122,11 +122,8 @@ static void message_add(struct script *script, struct peer *client, const uint8_
 		memcpy(record + n, record, n);
 		n *= 2;
 	}
-	if (deed == 3) {
-		n = head[1] % n;
-		while (n > 0 && record[n] == PER__RECORD_DATA) /* else the next record would mend it */
-			n--;
-	}
+	if (deed == 3) /* so much that the next record does not mend it */
+		n = head[1] % (n - PER__RECORD_TAG);
 	script->wire_len += n;
 }
 

@@ -69,6 +69,7 @@ static int engine_init(struct per__conf *out, const per_config *config)
 	APPLY(recv_buf_bytes, config->recv_buf_bytes, 16384, 1024, 1u << 20);
 	APPLY(recv_buf_count, config->recv_buf_count, 512, 8, 16384);
 	APPLY(head_fields_max, config->head_fields_max, 100, 1, 4096);
+	APPLY(write_queue_bytes, config->write_queue_bytes, 256u << 10, 4096, (size_t)1 << 30);
 	if (config->tls != NULL)
 		APPLY(tls_early_data_max, config->tls->early_data_max, 0, 0, 1u << 20);
 	if (!per__is_power_of_two(out->recv_buf_count)) {
@@ -85,7 +86,6 @@ static int limits_init(struct per__policy *out, const struct per__log *log, cons
 	APPLY(target_bytes_max, config->target_bytes_max, 8192, 1, 65535);
 	APPLY(body_bytes_max, config->body_bytes_max, 1u << 20, 1, (uint64_t)INT64_MAX);
 	APPLY(requests_per_connection_max, config->requests_per_connection_max, 0, 0, UINT32_MAX);
-	APPLY(write_queue_bytes, config->write_queue_bytes, 256u << 10, 4096, (size_t)1 << 30);
 	return 0;
 }
 

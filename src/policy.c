@@ -21,6 +21,7 @@ static int copies_make(struct per__policy **copies, unsigned cnt, const struct p
 
 static void copies_leave(struct per_server *server, struct per__policy **copies)
 {
+	pthread_mutex_lock(&server->policy_mutex);
 	for (unsigned i = 0; i < server->conf.workers; i++) {
 		struct per__worker *worker = server->workers[i];
 
@@ -29,6 +30,7 @@ static void copies_leave(struct per_server *server, struct per__policy **copies)
 		copies[i] = NULL;
 		per__mailbox_poke(&worker->mailbox, per__worker_wake, worker);
 	}
+	pthread_mutex_unlock(&server->policy_mutex);
 }
 
 int per_server_reload_sized(per_server *server, const per_config *config, size_t config_bytes)

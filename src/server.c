@@ -143,6 +143,7 @@ int per_server_new_sized(per_server **out, const per_config *config, size_t conf
 	if (server == NULL)
 		return PER_ENOMEM;
 	server->pipe_read = server->pipe_write = -1;
+	pthread_mutex_init(&server->policy_mutex, NULL);
 	pthread_mutex_init(&server->start_mutex, NULL);
 	pthread_cond_init(&server->start_cond, NULL);
 	err = server_make(server, &known);
@@ -183,6 +184,7 @@ void per_server_free(per_server *server)
 	}
 	pthread_cond_destroy(&server->start_cond);
 	pthread_mutex_destroy(&server->start_mutex);
+	pthread_mutex_destroy(&server->policy_mutex);
 	per__mem_free(server->threads);
 	per__mem_free(server->workers);
 	per__mem_free(server);

@@ -51,6 +51,8 @@ struct per_server {
 	bool is_polled;            /* the loop belongs to per_server_poll() */
 	int pipe_read, pipe_write; /* 's': stop; 'e': a loop has ended */
 
+	pthread_mutex_t policy_mutex; /* one reload at a time, so that all workers keep the same */
+
 	pthread_mutex_t start_mutex; /* guards the two below */
 	pthread_cond_t start_cond;
 	unsigned start_cnt; /* loops that have started or failed */

@@ -123,7 +123,7 @@ static void check_proxies(const struct config *config, struct complaints *compla
 		part.handler.on_request = no_request;
 		part.log = silence;
 		if (strlen(config->proxy_trusted[i]) > CHECK_PROXY_BYTES_MAX ||
-		    strchr(config->proxy_trusted[i], ',') != NULL || per_config_check(&part) != 0)
+		    strpbrk(config->proxy_trusted[i], ", \t\r\n") != NULL || per_config_check(&part) != 0)
 			complain(complaints, path,
 				 "\"%.100s\": expected a network such as 10.0.0.0/8, or unix",
 				 config->proxy_trusted[i]);

@@ -2,7 +2,7 @@
 /*
  * reload.c - a new configuration while the old one serves. All of the new is made and checked first; then
  * each worker changes over between two requests; then the old goes. Whatever fails leaves everything as it
- * was. On the thread of the signals.
+ * was (but see engine_change()). On the thread of the signals.
  */
 #include "program.h"
 
@@ -73,20 +73,20 @@ static bool certificates_change(struct program *program, const per_tls_config *t
 
 /*
  * What the library takes while it runs. The limits come last: they were checked, so that only memory can be
- * wanting.
+ * wanting; then the certificates are new and the limits old.
  */
 static bool engine_change(struct program *program, const struct config *config)
 {
 	struct engine engine;
-	bool is_made = engine_make_again(&engine, config), is_good;
+	int err = engine_make_again(&engine, config) ? 0 : PER_ENOMEM;
+	bool is_good = err == 0 && certificates_change(program, engine.config.tls);
 
-	is_good = is_made && certificates_change(program, engine.config.tls);
 	if (is_good)
-		is_made = is_good = per_server_reload(program->server, &engine.config) == 0;
-	if (!is_made)
-		logger_say(&program->logger, PER_LOG_ERROR, "out of memory");
+		err = per_server_reload(program->server, &engine.config);
+	if (err != 0)
+		logger_say(&program->logger, PER_LOG_ERROR, "limits: %s", per_strerror(err));
 	engine_free(&engine);
-	return is_good;
+	return is_good && err == 0;
 }
 
 /* What a reload makes, before anybody uses it. */

@@ -48,7 +48,7 @@ static const struct setting settings[] = {
 	NUMBER(limits.target, target_bytes_max, "8KiB", UNIT_BYTES, 1, 65535),
 	NUMBER(limits.body, body_bytes_max, "1MiB", UNIT_BYTES, 1, INT64_MAX),
 	NUMBER(limits.requests_per_connection, requests_per_connection_max, "0", UNIT_COUNT, 0, UINT32_MAX),
-	NUMBER(limits.write_queue, write_queue_bytes, "256KiB", UNIT_BYTES, 4 * KIB, GIB),
+	FIXED(limits.write_queue, write_queue_bytes, "256KiB", UNIT_BYTES, 4 * KIB, GIB),
 	NUMBER(timeouts.head, head_timeout_ms, "15s", UNIT_DURATION, 1, WEEK_MS),
 	NUMBER(timeouts.idle, idle_timeout_ms, "60s", UNIT_DURATION, 1, WEEK_MS),
 	NUMBER(timeouts.rate_window, rate_window_ms, "10s", UNIT_DURATION, 1, WEEK_MS),

@@ -88,15 +88,17 @@ PER_API int per_server_poll_timeout_ms(per_server *server);
 PER_API int per_server_reload_sized(per_server *server, const per_config *config, size_t config_bytes);
 
 /**
- * Takes new limits for a server that runs: of config, the limits but head_fields_max, the timeouts and rates,
- * proxy_trusted, and of config->tls, if there is one, handshake_timeout_ms and handshakes_max. All else in it
- * is neither used nor checked; certificates are per_tls_reload()'s. No connection ends: each worker uses the
- * new ones within a turn of its loop, also for connections that are open, from their next head, body, write
- * or deadline on. A deadline that runs is kept, and a rate is judged when it was measured under the new
- * policy alone.
+ * Takes new limits for a server that runs: of config, the limits but head_fields_max and write_queue_bytes,
+ * the timeouts and rates, proxy_trusted, and of config->tls handshake_timeout_ms and handshakes_max. All else
+ * in it is neither used nor checked; certificates are per_tls_reload()'s. Each worker uses the new ones
+ * within a turn of its loop, also for connections that are open. What is too long for a new limit is refused,
+ * also when it has begun to come (a body is judged at its head). A deadline that runs is kept; a rate is not
+ * judged before a whole window has passed under the new ones.
  *
- * config   copied; 0 means the default, as with per_server_new()
- * returns  0; PER_EINVAL with the reason in the log; PER_ENOMEM. After an error nothing has changed.
+ * config   copied; 0 means the default, as with per_server_new(); without config->tls, what stands there is
+ *          as at the start
+ * returns  0; PER_EINVAL with the reason in the log, or when config is NULL; PER_ENOMEM. After an error
+ *          nothing has changed.
  * threads  any, while the server object exists
  */
 static inline int per_server_reload(per_server *server, const per_config *config)

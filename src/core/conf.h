@@ -18,14 +18,13 @@ struct per__policy {
 	uint32_t head_bytes_max, target_bytes_max;
 	uint64_t body_bytes_max;
 	uint32_t requests_per_connection_max; /* 0: no limit */
-	size_t write_queue_bytes;
 
 	int64_t head_timeout_ns, idle_timeout_ns, rate_window_ns, linger_timeout_ns, stop_timeout_ns;
 	uint64_t body_window_bytes_min;  /* bytes that have to arrive in one rate window */
 	uint64_t write_window_bytes_min; /* bytes that have to leave in one rate window */
 
 	int64_t tls_handshake_timeout_ns;
-	uint32_t tls_handshakes_max; /* in progress, of one worker; 0: no TLS */
+	uint32_t tls_handshakes_max; /* in progress, of one worker; 0 at the start: no TLS */
 
 	struct per__nets proxy_trusted;
 };
@@ -46,6 +45,7 @@ struct per__conf {
 	uint32_t recv_buf_bytes, recv_buf_count;
 
 	uint32_t head_fields_max;
+	size_t write_queue_bytes;
 	uint32_t tls_early_data_max; /* bytes; 0: none */
 	struct per__policy policy;   /* at the start */
 

@@ -49,9 +49,11 @@ void per__conn_set_timer(struct per__conn *conn, enum per__timer_kind kind, int6
 
 bool per__conn_stay_fresh(struct per__conn *conn, int64_t timeout_ns)
 {
-	int64_t age_ns = conn->worker->loop.now_ns - (conn->deadline_ns - timeout_ns);
+	const struct per__worker *worker = conn->worker;
+	/* when its deadline was set; before this policy it is not known when */
+	int64_t begin_ns = PER_MAX(conn->deadline_ns - timeout_ns, worker->policy_ns);
+	int64_t age_ns = PER_MAX(worker->loop.now_ns - begin_ns, 0);
 
-	age_ns = PER_MAX(age_ns, 0); /* its deadline was set under another policy */
 	if (age_ns >= PER_MIN(PER__CONN_FRESH_NS, timeout_ns))
 		return false;
 	per__conn_set_timer(conn, conn->timer_kind, PER_MIN(PER__CONN_FRESH_NS, timeout_ns) - age_ns);
@@ -507,7 +509,7 @@ static struct per__conn *conn_take(struct per__worker *worker, uint8_t listener)
 	conn->worker = worker;
 	conn->listener = listener;
 	conn->proto = per__conn_first_proto(conn);
-	conn->out_low = policy->write_queue_bytes / 2;
+	conn->out_low = worker->conf->write_queue_bytes / 2;
 	per__count(&worker->counters.connections, 1);
 	per__count(&worker->counters.connections_now, 1);
 	per__conn_set_timer(conn, PER__TIMER_IDLE,

@@ -124,6 +124,16 @@ void per__worker_date_make(struct per__worker *worker)
 	worker->date_line_len = (size_t)(pos - worker->date_line) + conf->server_field_len;
 }
 
+/* Do what measures time, and what it is measured by, stay as they are? */
+static bool has_same_pace(const struct per__policy *a, const struct per__policy *b)
+{
+	return a->rate_window_ns == b->rate_window_ns &&
+	       a->body_window_bytes_min == b->body_window_bytes_min &&
+	       a->write_window_bytes_min == b->write_window_bytes_min &&
+	       a->head_timeout_ns == b->head_timeout_ns &&
+	       a->tls_handshake_timeout_ns == b->tls_handshake_timeout_ns;
+}
+
 void per__worker_take_policy(struct per__worker *worker)
 {
 	struct per__policy *next;
@@ -133,8 +143,9 @@ void per__worker_take_policy(struct per__worker *worker)
 	next = atomic_exchange(&worker->policy_next, NULL);
 	if (next == NULL)
 		return;
+	if (!has_same_pace(&worker->policy, next))
+		worker->policy_ns = worker->loop.now_ns;
 	worker->policy = *next;
-	worker->policy_ns = worker->loop.now_ns;
 	per__mem_free(next);
 }
 

@@ -72,7 +72,7 @@ struct per__worker {
 	bool may_use_reserve; /* what is taken now is for an error answer */
 	const struct per__conf *conf;
 	struct per__policy policy;
-	int64_t policy_ns;                       /* when it was changed; INT64_MIN: it is that of the start */
+	int64_t policy_ns;                       /* when its times and rates were changed; INT64_MIN: never */
 	struct per__policy *_Atomic policy_next; /* what replaces it, from another thread; NULL: nothing */
 	struct per__upper upper;
 	per_server *server;

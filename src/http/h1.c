@@ -112,7 +112,7 @@ static void exchange_finish(struct per_req *req)
 		 * 9.6).
 		 */
 		per__conn_finish(conn, !is_short);
-	} else if (PER_UNLIKELY(conn->out_bytes >= conn->worker->policy.write_queue_bytes)) {
+	} else if (PER_UNLIKELY(conn->out_bytes >= conn->worker->conf->write_queue_bytes)) {
 		per__conn_hold(conn); /* the peer does not read what it asked for */
 		conn->flags |= PER__CONN_WANT_WRITABLE;
 	} else if (PER_UNLIKELY((conn->flags & PER__CONN_HOLD) != 0)) {

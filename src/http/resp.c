@@ -107,7 +107,7 @@ static int write_check(struct per_req *req, size_t len)
 		return PER_ETOOBIG;
 	if (len >= PER__SEND_MAX_BYTES / 2)
 		return PER_ETOOBIG;
-	if (conn->out_bytes >= conn->worker->policy.write_queue_bytes) {
+	if (conn->out_bytes >= conn->worker->conf->write_queue_bytes) {
 		conn->flags |= PER__CONN_WANT_WRITABLE;
 		return PER_EAGAIN;
 	}
@@ -123,7 +123,7 @@ static void write_count(struct per_req *req, size_t len)
 		req->resp_left -= (int64_t)len;
 	if ((req->flags & PER__REQ_NO_BODY_OUT) == 0)
 		req->body_out += len;
-	if (conn->out_bytes >= conn->worker->policy.write_queue_bytes)
+	if (conn->out_bytes >= conn->worker->conf->write_queue_bytes)
 		conn->flags |= PER__CONN_WANT_WRITABLE;
 }
 

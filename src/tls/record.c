@@ -169,14 +169,24 @@ static bool record_begin(const struct per__record_key *key, const uint8_t *tag)
 	size_t n = 0;
 
 	nonce_make(key, nonce);
-	if (key->takes_nonce_param)
-		in[n++] = nonce_param(nonce);
-	else if (EVP_CipherInit_ex(key->cipher, NULL, NULL, NULL, nonce, -1) != 1)
-		return false;
+	if (!key->takes_nonce_param)
+		return EVP_CipherInit_ex(key->cipher, NULL, NULL, NULL, nonce, -1) == 1 &&
+		       (tag == NULL || EVP_CIPHER_CTX_ctrl(key->cipher, EVP_CTRL_AEAD_SET_TAG,
+							   PER__RECORD_TAG, (void *)(uintptr_t)tag) == 1);
+	in[n++] = nonce_param(nonce);
 	if (tag != NULL)
 		in[n++] = bytes_param(OSSL_CIPHER_PARAM_AEAD_TAG, tag, PER__RECORD_TAG);
 	in[n] = end;
-	return n == 0 || EVP_CIPHER_CTX_set_params(key->cipher, in) == 1;
+	return EVP_CIPHER_CTX_set_params(key->cipher, in) == 1;
+}
+
+static bool tag_get(const struct per__record_key *key, uint8_t *tag)
+{
+	OSSL_PARAM out[] = { bytes_param(OSSL_CIPHER_PARAM_AEAD_TAG, tag, PER__RECORD_TAG), OSSL_PARAM_END };
+
+	if (!key->takes_nonce_param) /* a cipher of an engine knows no parameters */
+		return EVP_CIPHER_CTX_ctrl(key->cipher, EVP_CTRL_AEAD_GET_TAG, PER__RECORD_TAG, tag) == 1;
+	return EVP_CIPHER_CTX_get_params(key->cipher, out) == 1;
 }
 
 static uint8_t *head_put(uint8_t *dst, size_t cipher_len)
@@ -211,13 +221,12 @@ size_t per__record_seal(struct per__records *records, uint8_t type, const uint8_
 	EVP_CIPHER_CTX *cipher = key->cipher;
 	const size_t cipher_len = len + 1 + PER__RECORD_TAG;
 	uint8_t *pos = head_put(dst, cipher_len), *tag = pos + len + 1;
-	OSSL_PARAM out[] = { bytes_param(OSSL_CIPHER_PARAM_AEAD_TAG, tag, PER__RECORD_TAG), OSSL_PARAM_END };
 	int n;
 
 	PER_DEBUG_ASSERT(len <= PER__RECORD_PLAIN_MAX);
 	if (!record_begin(key, NULL) || EVP_EncryptUpdate(cipher, NULL, &n, dst, PER__RECORD_HEAD) != 1 ||
 	    !inner_seal(cipher, type, data, len, pos) || EVP_EncryptFinal_ex(cipher, tag, &n) != 1 ||
-	    EVP_CIPHER_CTX_get_params(cipher, out) != 1)
+	    !tag_get(key, tag))
 		return 0;
 	key->seq++;
 	return PER__RECORD_HEAD + cipher_len;

@@ -248,8 +248,9 @@ def addresses_and_sources_are_checked(t):
             "is missing")
     refused(t, HOSTS + "proxy_trusted: [10.0.0.0/33]\n", 'FILE:3: proxy_trusted[0]: "10.0.0.0/33": expected a network such as '
             "10.0.0.0/8, or unix")
-    refused(t, HOSTS + "proxy_trusted: ['::1, unix']\n",
-            'FILE:3: proxy_trusted[0]: "::1, unix": expected a network such as 10.0.0.0/8, or unix')
+    for two in ("::1, unix", "::1 unix"):
+        refused(t, HOSTS + f"proxy_trusted: ['{two}']\n",
+                f'FILE:3: proxy_trusted[0]: "{two}": expected a network such as 10.0.0.0/8, or unix')
     refused(t, HOSTS + "listen: []\n", "FILE:3: listen: has 0 entries; expected 1 to 64")
     refused(t, HOSTS + "listen: [{address: ':80'}, {address: ':0'}, {address: ':0'}, {address: ':80'}]\n",
             'FILE:3: listen[3].address: ":80": listen[0] has it already')

@@ -26,7 +26,7 @@ def start(t, folder, text, *options):
 def hundreds_of_reloads_under_load_fail_no_request(t):
     """Two configurations in turn: other files, fields, redirects, limits. Each answer is whole, and of one of them."""
     reloads = 60 if is_instrumented(path_of(t)) else 300
-    sites = ["limits: {head: %s, write_queue: %s}\ntimeouts: {idle: %s, rate_window: %s}\n"
+    sites = ["limits: {head: %s, body: %s}\ntimeouts: {idle: %s, rate_window: %s}\n"
              "hosts: [{root: %s, headers: [{name: X-Site, value: %s}]}, {names: [b.org], redirects: [{path: /, to: /%s}]}]\n" %
              (*numbers, name, name, name) for name, *numbers in (("one", "1KiB", "4KiB", "10s", "1s"),
                                                                  ("two", "16KiB", "256KiB", "60s", "10s"))]

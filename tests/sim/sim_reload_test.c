@@ -276,29 +276,56 @@ static void test_reload_next_deadline_is_the_new_one(void **state)
 	sim_http_end(&app.http);
 }
 
-/* Who has connected and said nothing yet gets the second that a stop gives, no more. */
+/* Who has connected and said nothing yet gets the second that a stop gives: no less, and no more. */
 static void test_reload_then_stop_waits_a_second_for_the_new(void **state)
 {
 	static const per_config timeouts[] = { { .head_timeout_ms = 2000 }, { .head_timeout_ms = 600000 } };
 
 	(void)state;
-	for (size_t i = 0; i < PER_ARRAY_LEN(timeouts); i++) {
+	for (size_t i = 0; i < 2 * PER_ARRAY_LEN(timeouts); i++) {
+		const bool asks = i % 2 != 0;
 		struct per__sim_peer *peer;
 		int64_t begin_ns;
 
 		begin();
 		peer = sim_connect(app.http.sim, 0);
 		settle();
-		reload(&timeouts[i]);
+		reload(&timeouts[i / 2]);
 		settle();
 		begin_ns = sim_now_ns(app.http.sim);
+		if (asks)
+			sim_peer_send_after(peer, SIM_HTTP_SECOND_NS / 2, "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+					    27);
 		per_server_stop(app.http.server);
 		while (!app.http.is_stopped)
 			sim_http_turn(&app.http);
 		assert_true(sim_now_ns(app.http.sim) - begin_ns <= 3 * SIM_HTTP_SECOND_NS);
-		assert_true(sim_peer_saw_fin(peer));
+		assert_int_equal(app.requests, asks);
+		assert_int_equal(has_text(peer, "HTTP/1.1 200 "), asks);
 		sim_http_end(&app.http);
 	}
+}
+
+/* Reloads that change no time and no rate do not keep a slow client alive. */
+static void test_reload_of_the_same_rate_is_no_excuse(void **state)
+{
+	static const per_config same = { .body_bytes_max = 200000,
+					 .body_rate_min = 100,
+					 .write_rate_min = 100 };
+	struct per__sim_peer *peer;
+	int64_t begin_ns;
+
+	(void)state;
+	begin();
+	peer = sim_connect(app.http.sim, 0);
+	begin_ns = sim_now_ns(app.http.sim);
+	send_text(peer, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+	for (int i = 1; i <= 5; i++)
+		sim_after(app.http.sim, i * 9 * SIM_HTTP_SECOND_NS, reload_script, (void *)(uintptr_t)&same);
+	SIM_HTTP_RUN_UNTIL(&app.http, sim_peer_is_over(peer));
+	assert_true(has_text(peer, "HTTP/1.1 408 "));
+	assert_true(sim_now_ns(app.http.sim) - begin_ns < 15 * SIM_HTTP_SECOND_NS);
+	sim_http_end(&app.http);
 }
 
 int main(void)
@@ -311,6 +338,7 @@ int main(void)
 		cmocka_unit_test(test_reload_answer_in_a_shorter_window_is_not_cut),
 		cmocka_unit_test(test_reload_next_deadline_is_the_new_one),
 		cmocka_unit_test(test_reload_then_stop_waits_a_second_for_the_new),
+		cmocka_unit_test(test_reload_of_the_same_rate_is_no_excuse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
