@@ -8,7 +8,7 @@
 #include "server.h"
 
 #define WORKERS 8u
-#define ROUNDS 500u
+#define ROUNDS 30000u
 
 static char last_line[256];
 
